@@ -1,0 +1,45 @@
+# Everything a person or CI types. `make help` lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lab-up lab-down shell test test-fast test-all clean
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR)" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
+
+help:           ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: $(VENV)/.ready build/collections/ansible_collections/hft/ops   ## venv with the pinned tools (no host-wide change but python3-venv)
+
+$(VENV)/.ready: requirements.txt
+	@tests/bootstrap $(VENV) requirements.txt
+	@touch $@
+
+# Playbooks name roles and modules by FQCN; this link lets a checkout stand where an installed collection would.
+build/collections/ansible_collections/hft/ops:
+	@mkdir -p $(@D) && ln -s ../../../.. $@
+
+demo: setup     ## real hosts, site.yml, an engine trading on the paper venue, proof
+	@$(RUN) $(PYTHON) -m lab.demo
+
+lab-up: setup   ## the lab's hosts alone
+	@$(RUN) $(PYTHON) -m lab up
+
+lab-down: setup ## remove the lab's hosts, their disks and their network
+	@$(RUN) $(PYTHON) -m lab down
+
+shell: setup    ## a shell on one host: make shell HOST=hft-prod-01
+	@$(RUN) $(PYTHON) -m lab shell $(HOST)
+
+test: setup     ## the whole suite, by the stages and budgets of tests/stages.yml
+	@$(RUN) $(PYTHON) tests/run_stages.py --set test
+
+test-fast: setup ## lint, gates and units
+	@$(RUN) $(PYTHON) tests/run_stages.py --set fast
+
+test-all: setup ## test, and what is too long for every change
+	@$(RUN) $(PYTHON) tests/run_stages.py --set all
+
+clean: lab-down ## lab-down, and everything that was built
+	rm -rf build .lab
