@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m lab.demo: from nothing to an engine that trades on the paper venue, with the proof printed."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from lab import machine, playbook
+from lab.__main__ import up
+from lab.failure import LabError
+from lab.paths import BUILD, INVENTORY
+from lab.progress import Progress
+
+_ENGINE = "hft-prod-01"
+
+
+def demo() -> dict:
+    """Run everything; returns the object that is written to build/demo.json."""
+    result = machine.head()
+    progress = Progress()
+    up(INVENTORY, [], progress)
+    with progress.phase("site", "site.yml: hosts, database, monitoring, venue, engines as standby"):
+        site = playbook.must("site")
+    with progress.phase("trading", f"trading.yml: {_ENGINE} asks for the lease and trades"):
+        playbook.must("trading", "-e", "trading_action=start", "-e", f"trading_engine={_ENGINE}")
+    with progress.phase("validate", "validate.yml: the proof"):
+        playbook.must("validate", "-e", f"validate_report={BUILD}/validate.json")
+    if site.changed:
+        with progress.phase("site_again", "site.yml again, on the trading lab: it must change nothing"):
+            site = playbook.must("site", record="site_again", show=False)
+            if site.changed:
+                raise LabError(f"the second site.yml changed {site.changed} things; read build/record/site_again.jsonl")
+    result.update(
+        total_s=progress.total_s,
+        phases_s=progress.phases_s,
+        second_site_run={"s": site.wall_s, "changed": site.changed},
+        validate=json.loads((BUILD / "validate.json").read_text()),
+    )
+    (BUILD / "demo.json").write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def main() -> int:
+    try:
+        result = demo()
+    except LabError as failure:
+        print(f"ERROR: {failure}", file=sys.stderr)
+        return 1
+    print(f"\nAn engine trades. Ready in {result['total_s']} s; site.yml again: {result['second_site_run']}.")
+    print("Look around: `make shell HOST=hft-prod-01`; remove it all: `make lab-down`.")
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
