@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "apps/hft_system/application.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/random.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "core/market_maker.hpp"
+
+namespace hft {
+
+namespace {
+
+constexpr std::size_t kCommands = 256;
+
+std::string random_incarnation() {
+    std::array<unsigned char, 8> bytes{};
+    if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+        // Never seen on a running kernel; the time still tells two starts apart.
+        const Nanos now = wall_ns();
+        std::memcpy(bytes.data(), &now, sizeof(now));
+    }
+    static constexpr char kHex[] = "0123456789abcdef";
+    std::string text;
+    for (const unsigned char byte : bytes) {
+        text += kHex[byte >> 4];
+        text += kHex[byte & 0xf];
+    }
+    return text;
+}
+
+RiskLimits limits_of(const StrategyLimitsConfig& config) {
+    RiskLimits limits;
+    limits.max_position = from_double(config.max_position);
+    limits.max_notional = config.max_notional;
+    limits.max_order_rate_per_s = config.max_order_rate_per_s;
+    limits.max_open_orders = config.max_open_orders;
+    limits.daily_loss_usd = config.daily_loss_usd;
+    limits.price_collar_pct = config.price_collar_pct;
+    return limits;
+}
+
+}  // namespace
+
+Application::Application(EngineConfig config, std::string password, std::string version, Log& log)
+    : config_(std::move(config)),
+      password_(std::move(password)),
+      version_(std::move(version)),
+      log_(log),
+      incarnation_(random_incarnation()),
+      holder_(config_.name + "/" + incarnation_),
+      started_(boot_ns()),
+      kill_switch_(config_.data_dir + "/killswitch.json"),
+      command_slots_(kCommands) {}
+
+Application::~Application() { shut_down(); }
+
+std::string Application::lock_data_dir() {
+    const std::string path = config_.data_dir + "/engine.lock";
+    lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
+    if (!lock_) return "/engine/data_dir: " + path + ": " + std::strerror(errno);
+    if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) return "/engine/data_dir: another engine runs in " + config_.data_dir;
+    return {};
+}
+
+void Application::build() {
+    std::vector<StrategySetup> setups;
+    std::vector<LeasedStrategy> leased;
+    for (const StrategyConfig& s : config_.strategies) {
+        StrategySetup setup;
+        setup.name = StrategyName(s.id);
+        setup.symbol = SymbolName(s.symbol);
+        setup.venue = config_.venue_index(s.venue);
+        setup.limits = limits_of(s.limits);
+        setup.strategy = std::make_unique<MarketMaker>(s.parameters);
+        leased.push_back({s.id, s.symbol, setup.venue, {s.venue}, config_.venues[setup.venue].fence == "epoch"});
+        setups.push_back(std::move(setup));
+    }
+    std::vector<VenueName> venue_names;
+    std::vector<VenueAddress> addresses;
+    for (const VenueConfig& v : config_.venues) {
+        venue_names.emplace_back(v.name);
+        addresses.push_back({v.name, v.host, v.order_port, v.market_data_port});
+    }
+    const auto to_log = [this](const char* level, const std::string& text) { log_.write(log_level(level), text); };
+    const Nanos margin = static_cast<Nanos>(config_.margin_ms) * kMillisecond;
+
+    commands_ = std::make_unique<CommandRing>(command_counters_, command_slots_.data(), command_slots_.size());
+    transport_ = std::make_unique<VenueTransport>(config_.venues.size());
+    core_ = std::make_unique<TradingCore>(std::move(setups), std::move(venue_names), HolderName(holder_), *transport_, journal_.ring(),
+                                          *commands_);
+    hot_loop_ = std::make_unique<HotLoop>(*core_, *transport_, config_.wait);
+    connector_ = std::make_unique<VenueConnector>(
+        std::move(addresses), Login{EngineName(config_.name), Incarnation(incarnation_)}, margin, *transport_,
+        [this](const char* level, const std::string& text) { report(log_level(level), "venue", text); });
+    writer_ = std::make_unique<FactWriter>(config_.database, password_, journal_.ring(), holder_, to_log);
+    store_ = std::make_unique<PgLeaseStore>(config_.database, password_, kSecond, to_log);
+
+    LeaseKeeperSettings settings;
+    settings.holder = holder_;
+    settings.ttl_ms = config_.ttl_ms;
+    settings.times = {static_cast<Nanos>(config_.ttl_ms) * kMillisecond, margin, static_cast<Nanos>(config_.suspect_ms) * kMillisecond};
+    settings.beat = static_cast<Nanos>(config_.beat_ms) * kMillisecond;
+    settings.drain = kSecond;
+    LeaseKeeperPorts ports;
+    ports.command = [this](const Command& c) { command(c); };
+    ports.venue_epoch = [this](const std::string& strategy) { return connector_->highest_epoch(strategy); };
+    ports.journal_empty = [this] { return writer_->empty(); };
+    ports.report = [this](const char* level, const std::string& text, const std::string& strategy) {
+        report(log_level(level), "lease", text, strategy);
+    };
+    keeper_ = std::make_unique<LeaseKeeper>(settings, std::move(leased), *store_, *core_, std::move(ports));
+}
+
+std::string Application::start() {
+    if (std::string error = lock_data_dir(); !error.empty()) return error;
+    if (std::string error = journal_.open(config_.data_dir + "/journal.bin", config_.database.queue_records); !error.empty()) return error;
+    build();
+    kill_switch_.load();
+    if (const KillState kill = kill_switch_.state(); kill.latched) {
+        core_->hot().killed = true;
+        if (!kill.rows_latched) keeper_->latch_rows(kill.reason);
+        report(LogLevel::warning, "killswitch", "latched since " + kill.since + ": " + kill.reason);
+    }
+    probe_huge_pages(grants_);
+    lock_memory(grants_);
+    if (const std::size_t left = journal_.ring().size(); left != 0)
+        report(LogLevel::info, "journal", std::to_string(left) + " facts of an earlier run go to the database first");
+    last_moved_ = boot_ns();
+    hot_thread_ = std::thread([this] {
+        settle_hot_thread(config_.cpu, config_.wait == WaitMode::spin, grants_);
+        hot_loop_->run(stop_hot_);
+    });
+    connector_thread_ = std::thread([this] { connector_->run(stop_control_); });
+    writer_thread_ = std::thread([this] { writer_->run(stop_writer_, kSecond); });
+    keeper_thread_ = std::thread([this] { keeper_->run(stop_control_); });
+    return {};
+}
+
+void Application::shut_down() {
+    if (!hot_thread_.joinable()) return;
+    // A change of role under way ends first.
+    RoleAnswer answer;
+    for (const Nanos end = boot_ns() + 2 * kSecond; boot_ns() < end;) {
+        answer = keeper_->become_standby();
+        if (answer.outcome != RoleOutcome::conflict) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    if (answer.outcome != RoleOutcome::done) report(LogLevel::warning, "lease", "stopped without giving the leases back: " + answer.detail);
+    stop_control_ = true;
+    keeper_thread_.join();
+    connector_thread_.join();
+    stop_hot_ = true;
+    hot_thread_.join();
+    stop_writer_ = true;
+    writer_thread_.join();
+}
+
+void Application::command(const Command& command) {
+    const std::lock_guard lock(command_mutex_);
+    while (!commands_->push(command)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+std::string Application::kill(const std::string& reason) {
+    core_->hot().killed.store(true, std::memory_order_release);
+    std::string error = kill_switch_.latch(reason);
+    keeper_->latch_rows(reason);
+    report(LogLevel::error, "killswitch", "latched: " + reason);
+    if (!error.empty()) report(LogLevel::error, "killswitch", "not persisted: " + error);
+    return error;
+}
+
+RoleAnswer Application::clear_kill(const std::string& reason) {
+    if (!kill_switch_.state().latched) return {};
+    RoleAnswer answer = keeper_->clear_kill();
+    if (answer.outcome != RoleOutcome::done) return answer;
+    if (std::string error = kill_switch_.clear(); !error.empty()) return {RoleOutcome::unavailable, error, {}, {}};
+    core_->hot().killed.store(false, std::memory_order_release);
+    report(LogLevel::warning, "killswitch", "cleared: " + reason);
+    return {};
+}
+
+void Application::report(LogLevel level, const std::string& kind, const std::string& text, const std::string& strategy) {
+    log_.write(level, text, strategy);
+    if (writer_) writer_->event(kind, strategy, text);
+}
+
+void Application::watch() {
+    const std::uint64_t turns = core_->hot().turns.load(std::memory_order_relaxed);
+    if (std::exchange(last_turns_, turns) != turns) last_moved_ = boot_ns();
+    if (keeper_->rows_latched()) kill_switch_.rows_latched();
+}
+
+bool Application::hot_loop_moves() const { return boot_ns() - last_moved_.load() < kSecond; }
+
+bool Application::venues_up() const {
+    for (std::size_t i = 0; i < config_.venues.size(); ++i) {
+        if (!core_->venue_up(i)) return false;
+    }
+    return true;
+}
+
+}  // namespace hft

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/book.hpp"
+
+namespace hft {
+
+namespace {
+
+template <typename Levels>
+void take_out(Levels& levels, Price price, std::uint64_t order_id) {
+    const auto level = levels.find(price);
+    if (level == levels.end()) return;
+    level->second.remove(order_id);
+    if (level->second.empty()) levels.erase(level);
+}
+
+template <typename Levels>
+std::optional<Book::Best> first(const Levels& levels, const std::function<bool(std::uint64_t)>& skip) {
+    for (const auto& [price, queue] : levels) {
+        for (const std::uint64_t id : queue) {
+            if (!skip || !skip(id)) return Book::Best{price, id};
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+void Book::add(Side side, Price price, std::uint64_t order_id) {
+    if (side == Side::buy) {
+        bids_[price].push_back(order_id);
+    } else {
+        asks_[price].push_back(order_id);
+    }
+}
+
+void Book::remove(Side side, Price price, std::uint64_t order_id) {
+    if (side == Side::buy) {
+        take_out(bids_, price, order_id);
+    } else {
+        take_out(asks_, price, order_id);
+    }
+}
+
+std::optional<Book::Best> Book::best(Side side) const { return best(side, {}); }
+
+std::optional<Book::Best> Book::best(Side side, const std::function<bool(std::uint64_t)>& skip) const {
+    return side == Side::buy ? first(bids_, skip) : first(asks_, skip);
+}
+
+}  // namespace hft

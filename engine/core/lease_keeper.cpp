@@ -1,0 +1,469 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/lease_keeper.hpp"
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace hft {
+
+namespace {
+
+std::string epoch_text(std::uint64_t epoch) { return "epoch " + std::to_string(epoch); }
+
+}  // namespace
+
+LeaseKeeper::LeaseKeeper(LeaseKeeperSettings settings, std::vector<LeasedStrategy> strategies, LeaseStore& store, TradingCore& core,
+                         LeaseKeeperPorts ports)
+    : settings_(std::move(settings)), store_(store), core_(core), ports_(std::move(ports)), snapshots_(strategies.size()) {
+    for (LeasedStrategy& strategy : strategies) {
+        entries_.push_back(Entry{std::move(strategy), LeaseMachine(settings_.holder, settings_.times), false, false});
+    }
+}
+
+void LeaseKeeper::run(const std::atomic<bool>& stop) {
+    while (!stop.load(std::memory_order_relaxed)) {
+        tick();
+        Want want = Want::none;
+        {
+            std::unique_lock lock(mutex_);
+            const auto pause = std::chrono::nanoseconds(std::max<Nanos>(next_tick_ - boot_ns(), kMillisecond));
+            changed_.wait_for(lock, pause, [&] { return (want_ != Want::none && !answered_) || kill_wake_ || stop.load(); });
+            kill_wake_ = false;
+            if (!answered_) want = want_;
+        }
+        latch_pending_rows();
+        if (want != Want::none) {
+            RoleAnswer answer = carry_out(want);
+            publish();
+            const std::lock_guard lock(mutex_);
+            answer_ = std::move(answer);
+            answered_ = true;
+            changed_.notify_all();
+        }
+    }
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+}
+
+// One look at everything; at most once a beat.
+void LeaseKeeper::tick() {
+    const Nanos now = boot_ns();
+    if (now < next_tick_) return;
+    next_tick_ = now + settings_.beat;
+    const std::uint64_t session = store_.connect();
+    connected_ = session != 0;
+    if (session == 0) {
+        rows_known_ = false;
+    } else if (session != session_) {
+        session_ = session;
+        for (Entry& entry : entries_) entry.machine.on_connected();
+    }
+    const bool moves = hot_loop_moves();
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        Entry& entry = entries_[i];
+        if (entry.machine.held() && core_.view(i).stale.load()) lose(entry, i, "the venue refused " + epoch_text(entry.machine.epoch()));
+        const bool was_held = entry.machine.held();
+        if (session != 0 && store_.session() == session_) {
+            if (was_held && moves) {
+                renew(entry);
+            } else {
+                look(entry);
+            }
+        }
+        if (was_held && !entry.machine.held()) {
+            const auto& row = entry.machine.row();
+            lose(entry, i,
+                 row && row->killed ? "the row is killed: " + row->kill_reason
+                                    : "the row is held by " + (row ? row->holder : std::string("nobody")));
+        }
+        follow_fence(entry, i);
+    }
+    if (session != 0 && store_.session() == session_) {
+        bool known = true;
+        for (const Entry& entry : entries_) known = known && entry.machine.row().has_value();
+        rows_known_ = known;
+    }
+    connected_ = store_.session() != 0;
+    latch_pending_rows();
+    publish();
+}
+
+bool LeaseKeeper::hot_loop_moves() {
+    const std::uint64_t turns = core_.hot().turns.load(std::memory_order_relaxed);
+    return std::exchange(last_turns_, turns) != turns;
+}
+
+void LeaseKeeper::look(Entry& entry) {
+    LeaseRead read = store_.read(entry.strategy.id);
+    if (!read.ok) return;
+    if (!read.found) {
+        const LeaseReply reply = store_.enroll(entry.strategy.id, settings_.ttl_ms, entry.strategy.venues);
+        if (reply.outcome == LeaseOutcome::failed && reply.error != last_store_error_) {
+            last_store_error_ = reply.error;
+            ports_.report("warning", "lease row could not be made: " + reply.error, entry.strategy.id);
+        }
+        read = store_.read(entry.strategy.id);
+        if (!read.ok || !read.found) return;
+    }
+    entry.machine.on_read(read.row, boot_ns());
+}
+
+void LeaseKeeper::renew(Entry& entry) {
+    const auto& row = entry.machine.row();
+    if (!row) return look(entry);
+    const LeaseReply reply = store_.beat(entry.strategy.id, settings_.holder, entry.machine.epoch(), row->beat);
+    entry.machine.on_beat(reply.outcome, reply.row, reply.sent, boot_ns());
+    if (reply.outcome == LeaseOutcome::acknowledged) {
+        last_store_error_.clear();
+        return;
+    }
+    if (reply.outcome == LeaseOutcome::failed && reply.error != last_store_error_) {
+        last_store_error_ = reply.error;
+        ports_.report("warning", "beat not taken: " + reply.error, entry.strategy.id);
+    }
+    // The row says whether it was taken from us, or which beat the next comparison needs. It gives no right.
+    if (store_.connect() == 0) return;
+    if (store_.session() != session_) {
+        session_ = store_.session();
+        for (Entry& other : entries_) other.machine.on_connected();
+    }
+    look(entry);
+}
+
+// A session to the venue that was lost and came back: fence again under the epoch we hold.
+void LeaseKeeper::follow_fence(Entry& entry, std::size_t index) {
+    if (!entry.machine.held() || draining_ || claiming_ == index) return;
+    StrategyView& view = core_.view(index);
+    const FenceState state = view.fence.load(std::memory_order_acquire);
+    if (state == FenceState::granted && view.fence_epoch.load() == entry.machine.epoch()) {
+        if (entry.machine.state() == LeaseState::fencing && entry.fence_asked) {
+            ports_.report("info", "fenced again after a lost venue session, " + epoch_text(entry.machine.epoch()), entry.strategy.id);
+        }
+        entry.machine.on_fenced();
+        entry.fence_asked = false;
+        return;
+    }
+    if (state == FenceState::refused) return lose(entry, index, "the venue refused the fence of " + epoch_text(entry.machine.epoch()));
+    entry.machine.on_fence_lost();
+    if (state == FenceState::none && core_.venue_up(entry.strategy.venue)) {
+        Command command;
+        command.kind = Command::Kind::take;
+        command.strategy = index;
+        command.epoch = entry.machine.epoch();
+        command.fence = entry.strategy.fenced;
+        command.keep_position = true;
+        ports_.command(command);
+        entry.fence_asked = true;
+    }
+}
+
+void LeaseKeeper::lose(Entry& entry, std::size_t index, const std::string& why) {
+    entry.machine.give_up();
+    core_.view(index).right_until.store(0, std::memory_order_release);
+    Command command;
+    command.kind = Command::Kind::drop;
+    command.strategy = index;
+    ports_.command(command);
+    ports_.report("error", "lease lost: " + why, entry.strategy.id);
+}
+
+void LeaseKeeper::publish() {
+    bool primary = false;
+    const std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        const LeaseMachine& machine = entries_[i].machine;
+        core_.view(i).right_until.store(machine.right_until(), std::memory_order_release);
+        primary = primary || machine.state() == LeaseState::holding;
+        LeaseSnapshot& snapshot = snapshots_[i];
+        snapshot.known = machine.row().has_value();
+        if (snapshot.known) {
+            snapshot.holder = machine.row()->holder;
+            snapshot.epoch = machine.row()->epoch;
+            snapshot.killed = machine.row()->killed;
+        }
+        snapshot.state = machine.state();
+        snapshot.right_until = machine.right_until();
+    }
+    primary_ = primary;
+}
+
+std::vector<LeaseSnapshot> LeaseKeeper::snapshot() const {
+    const std::lock_guard lock(mutex_);
+    return snapshots_;
+}
+
+// Beats go on while something is waited for.
+bool LeaseKeeper::wait_until(const std::function<bool()>& condition, Nanos limit) {
+    const Nanos end = boot_ns() + limit;
+    while (!condition()) {
+        if (boot_ns() >= end) return false;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        tick();
+    }
+    return true;
+}
+
+RoleAnswer LeaseKeeper::unavailable(const std::string& detail) const { return {RoleOutcome::unavailable, detail, {}, {}}; }
+
+RoleAnswer LeaseKeeper::ask(Want want) {
+    const std::unique_lock one(caller_, std::try_to_lock);
+    if (!one.owns_lock()) return {RoleOutcome::conflict, "another change of role is under way", {}, {}};
+    std::unique_lock lock(mutex_);
+    if (stopped_) return unavailable("the engine is stopping");
+    want_ = want;
+    answered_ = false;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return answered_ || stopped_; });
+    want_ = Want::none;
+    return answered_ ? answer_ : unavailable("the engine is stopping");
+}
+
+RoleAnswer LeaseKeeper::become_primary() { return ask(Want::primary); }
+RoleAnswer LeaseKeeper::become_standby() { return ask(Want::standby); }
+RoleAnswer LeaseKeeper::clear_kill() { return ask(Want::clear_kill); }
+
+void LeaseKeeper::latch_rows(const std::string& reason) {
+    const std::lock_guard lock(mutex_);
+    kill_reason_ = reason;
+    kill_pending_ = true;
+    kill_wake_ = true;
+    rows_latched_ = false;
+    changed_.notify_all();
+}
+
+void LeaseKeeper::latch_pending_rows() {
+    std::string reason;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!kill_pending_) return;
+        reason = kill_reason_;
+    }
+    bool all = store_.session() != 0;
+    for (std::size_t i = 0; all && i < entries_.size(); ++i) {
+        Entry& entry = entries_[i];
+        const LeaseReply reply = store_.kill(entry.strategy.id, reason);
+        all = reply.outcome == LeaseOutcome::acknowledged;
+        if (!all) continue;
+        const bool held = entry.machine.held();
+        entry.machine.on_read(reply.row, boot_ns());
+        if (held) lose(entry, i, "the row is killed: " + reason);
+    }
+    const std::lock_guard lock(mutex_);
+    kill_pending_ = !all;
+    rows_latched_ = all;
+}
+
+RoleAnswer LeaseKeeper::carry_out(Want want) {
+    switch (want) {
+        case Want::primary:
+            return claim_all();
+        case Want::standby:
+            return release_all();
+        case Want::clear_kill:
+            return unkill_all();
+        case Want::none:
+            break;
+    }
+    return {};
+}
+
+RoleAnswer LeaseKeeper::claim_all() {
+    if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
+    // What an earlier life of this engine left in the journal belongs into the state that is claimed now.
+    if (!primary() && !wait_until(ports_.journal_empty, 5 * kSecond)) {
+        return unavailable("facts of an earlier run are not in the database yet");
+    }
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (entries_[i].machine.state() == LeaseState::holding) continue;
+        claiming_ = i;
+        RoleAnswer answer = claim_one(i);
+        claiming_ = SIZE_MAX;
+        if (answer.outcome == RoleOutcome::done) continue;
+        // All or none.
+        release_all();
+        answer.strategy = entries_[i].strategy.id;
+        return answer;
+    }
+    return {};
+}
+
+RoleAnswer LeaseKeeper::claim_one(std::size_t index) {
+    Entry& entry = entries_[index];
+    const std::string& id = entry.strategy.id;
+    if (!core_.venue_up(entry.strategy.venue))
+        return unavailable("no session to venue " + entry.strategy.venues.front() + " of strategy " + id);
+    StrategyView& view = core_.view(index);
+    std::uint64_t venue_highest = ports_.venue_epoch(id);
+    std::uint32_t old_ttl_ms = settings_.ttl_ms;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+        if (store_.session() == 0) return unavailable("no connection to a writable database");
+        // Decide: free, or held by one that moves, or by one that stood still for suspect_ms.
+        Claimable claimable = Claimable::undecided;
+        const auto decided = [&] {
+            claimable = entry.machine.claimable(boot_ns());
+            return claimable == Claimable::yes || claimable == Claimable::killed;
+        };
+        const std::uint64_t beat_seen = entry.machine.row() ? entry.machine.row()->beat : 0;
+        const auto moved = [&] { return entry.machine.row() && entry.machine.row()->beat != beat_seen; };
+        wait_until([&] { return decided() || moved(); }, settings_.times.suspect + 5 * settings_.beat);
+        if (!entry.machine.row()) return unavailable("the lease row of strategy " + id + " cannot be read");
+        const LeaseRow seen = *entry.machine.row();
+        if (claimable == Claimable::killed)
+            return {RoleOutcome::conflict, "the lease row of strategy " + id + " is killed: " + seen.kill_reason, id, seen.holder};
+        if (claimable != Claimable::yes) {
+            return {RoleOutcome::conflict, "strategy " + id + " is held by " + seen.holder + " (" + epoch_text(seen.epoch) + ")", id,
+                    seen.holder};
+        }
+        old_ttl_ms = std::max(old_ttl_ms, seen.ttl_ms);
+        const std::uint64_t epoch = entry.machine.next_epoch(venue_highest);
+        const LeaseReply reply = store_.claim(id, seen, settings_.holder, epoch, settings_.ttl_ms, entry.strategy.venues);
+        const Nanos replied = boot_ns();
+        entry.machine.on_claim(reply.outcome, reply.row, epoch, reply.sent, replied);
+        if (reply.outcome == LeaseOutcome::failed) return unavailable("claim of strategy " + id + " failed: " + reply.error);
+        if (reply.outcome == LeaseOutcome::unknown)
+            return unavailable("claim of strategy " + id + " has an unknown outcome: " + reply.error);
+        if (reply.outcome == LeaseOutcome::refused) {
+            look(entry);
+            continue;
+        }
+        const PositionRead position = store_.position(id, entry.strategy.symbol);
+        if (!position.ok) {
+            release(entry);
+            return unavailable("the position of strategy " + id + " cannot be read");
+        }
+        if (!entry.strategy.fenced && !seen.holder.empty() && seen.holder != settings_.holder) {
+            // Nothing shuts the old holder out but its own clock.
+            wait_until([] { return false; }, static_cast<Nanos>(old_ttl_ms) * kMillisecond + settings_.times.margin);
+            if (!entry.machine.held()) return unavailable("the lease of strategy " + id + " was lost while the old right ran out");
+        }
+        view.fence.store(FenceState::none);
+        view.fence_epoch.store(0);
+        Command command;
+        command.kind = Command::Kind::take;
+        command.strategy = index;
+        command.epoch = epoch;
+        command.fence = entry.strategy.fenced;
+        command.position = position.state;
+        entry.fence_asked = false;
+        ports_.command(command);
+        const bool answered = wait_until(
+            [&] {
+                return !entry.machine.held() ||
+                       (view.fence_epoch.load() == epoch && view.fence.load(std::memory_order_acquire) != FenceState::pending);
+            },
+            settings_.fence_wait);
+        if (answered && entry.machine.held() && view.fence.load(std::memory_order_acquire) == FenceState::granted) {
+            entry.machine.on_fenced();
+            ports_.report("info",
+                          "lease held and fenced, " + epoch_text(epoch) + ", taken from " + (seen.holder.empty() ? "nobody" : seen.holder),
+                          id);
+            return {};
+        }
+        venue_highest = std::max(venue_highest, view.fence_highest.load());
+        release(entry);
+        if (!answered) return unavailable("venue " + entry.strategy.venues.front() + " did not answer the fence of strategy " + id);
+    }
+    return {RoleOutcome::conflict, "the lease row of strategy " + id + " kept moving", id,
+            entry.machine.row() ? entry.machine.row()->holder : ""};
+}
+
+void LeaseKeeper::release(Entry& entry) {
+    const std::size_t index = static_cast<std::size_t>(&entry - entries_.data());
+    core_.view(index).right_until.store(0, std::memory_order_release);
+    Command command;
+    command.kind = Command::Kind::drop;
+    command.strategy = index;
+    ports_.command(command);
+    if (!entry.machine.held() || !entry.machine.row()) return;
+    const LeaseReply reply = store_.release(entry.strategy.id, settings_.holder, entry.machine.epoch(), entry.machine.row()->beat);
+    if (reply.outcome != LeaseOutcome::acknowledged) {
+        ports_.report("warning", "release not acknowledged; the row becomes claimable once it stood still: " + reply.error,
+                      entry.strategy.id);
+    }
+    entry.machine.on_release(reply.outcome, reply.row, boot_ns());
+}
+
+RoleAnswer LeaseKeeper::release_all() {
+    bool any = false;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (!entries_[i].machine.held()) continue;
+        any = true;
+        // No new order from here on; the hot thread cancels what is open.
+        core_.view(i).right_until.store(0, std::memory_order_release);
+        entries_[i].machine.on_fence_lost();
+        Command command;
+        command.kind = Command::Kind::drop;
+        command.strategy = i;
+        ports_.command(command);
+    }
+    if (!any) return {};
+    draining_ = true;
+    // Two turns of the hot loop: an order that passed the gate just before is counted as open by then.
+    const std::uint64_t turns = core_.hot().turns.load();
+    wait_until([&] { return core_.hot().turns.load() >= turns + 2; }, settings_.drain);
+    const bool drained = wait_until(
+        [&] {
+            for (std::size_t i = 0; i < entries_.size(); ++i) {
+                if (core_.view(i).open_orders.load() != 0) return false;
+            }
+            return true;
+        },
+        settings_.drain);
+    if (!drained) ports_.report("warning", "orders still open after the drain time: the next holder's fence ends them", "");
+    if (!wait_until(ports_.journal_empty, settings_.drain)) ports_.report("warning", "the journal is not empty at release", "");
+    draining_ = false;
+    RoleAnswer answer;
+    for (Entry& entry : entries_) {
+        if (!entry.machine.held()) continue;
+        const std::string id = entry.strategy.id;
+        const std::uint64_t epoch = entry.machine.epoch();
+        release(entry);
+        const auto& row = entry.machine.row();
+        if (row && row->holder.empty()) {
+            ports_.report("info", "lease released, " + epoch_text(epoch), id);
+        } else {
+            answer = {RoleOutcome::unavailable, "standby, but the row of strategy " + id + " could not be made vacant", id,
+                      settings_.holder};
+        }
+    }
+    return answer;
+}
+
+RoleAnswer LeaseKeeper::unkill_all() {
+    if (store_.session() == 0) return unavailable("no connection to a writable database: the rows cannot be cleared");
+    bool was_pending = false;
+    {
+        const std::lock_guard lock(mutex_);
+        was_pending = std::exchange(kill_pending_, false);
+    }
+    RoleAnswer answer;
+    for (Entry& entry : entries_) {
+        answer = unkill(entry);
+        if (answer.outcome != RoleOutcome::done) break;
+    }
+    const std::lock_guard lock(mutex_);
+    if (answer.outcome == RoleOutcome::done) {
+        rows_latched_ = false;
+    } else {
+        // Still latched here, so the rows must come to say so too.
+        kill_pending_ = kill_pending_ || was_pending;
+    }
+    return answer;
+}
+
+RoleAnswer LeaseKeeper::unkill(Entry& entry) {
+    look(entry);
+    const auto& row = entry.machine.row();
+    if (!row) return unavailable("the lease row of strategy " + entry.strategy.id + " cannot be read");
+    if (!row->killed) return {};
+    const LeaseReply reply = store_.unkill(entry.strategy.id, row->epoch, row->beat);
+    if (reply.outcome != LeaseOutcome::acknowledged) {
+        return unavailable("the row of strategy " + entry.strategy.id + " could not be cleared: " + reply.error);
+    }
+    entry.machine.on_read(reply.row, boot_ns());
+    return {};
+}
+
+}  // namespace hft

@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "core/trading.hpp"
+
+#include <utility>
+
+namespace hft {
+
+namespace {
+
+template <typename T>
+void put(std::atomic<T>& target, T value) noexcept {
+    target.store(value, std::memory_order_relaxed);
+}
+
+// Counters have one writer: no locked instruction is needed.
+void bump(std::atomic<std::uint64_t>& counter) noexcept {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+class TradingCore::Slot final : public OrderActions {
+public:
+    Slot(TradingCore& core, StrategySetup setup)
+        : core(core), name(setup.name), symbol(setup.symbol), venue(setup.venue), risk(setup.limits), strategy(std::move(setup.strategy)) {}
+
+    bool place(std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept override {
+        return core.place(*this, leg, side, price, quantity);
+    }
+    void cancel_all() noexcept override { core.cancel_all(*this); }
+    [[nodiscard]] Quantity position() const noexcept override { return book.state().quantity; }
+    [[nodiscard]] Quantity max_position() const noexcept override { return risk.limits().max_position; }
+
+    TradingCore& core;
+    StrategyName name;
+    SymbolName symbol;
+    std::size_t venue;
+    RiskGate risk;
+    std::unique_ptr<Strategy> strategy;
+    Position book;
+    OrderTable orders;
+    Quantity open_buy = 0;
+    Quantity open_sell = 0;
+    Price reference = 0;
+    std::uint64_t tick_number = 0;
+    std::uint64_t epoch = 0;
+    bool running = false;
+    bool active = false;   // fenced under epoch
+    bool trading = false;  // passed the gate at the last look
+    bool sent_in_tick = false;
+    RiskCheck halted = RiskCheck::none;
+    StrategyView view;
+
+    [[nodiscard]] Quantity& open(Side side) noexcept { return side == Side::buy ? open_buy : open_sell; }
+};
+
+TradingCore::TradingCore(std::vector<StrategySetup> strategies, std::vector<VenueName> venues, const HolderName& holder,
+                         OrderGateway& gateway, FactRing& facts, CommandRing& commands)
+    : venues_(std::move(venues)),
+      venue_up_(std::make_unique<std::atomic<bool>[]>(venues_.size())),
+      holder_(holder),
+      gateway_(gateway),
+      facts_(facts),
+      commands_(commands) {
+    slots_.reserve(strategies.size());
+    for (StrategySetup& setup : strategies) slots_.push_back(std::make_unique<Slot>(*this, std::move(setup)));
+}
+
+TradingCore::~TradingCore() = default;
+
+StrategyView& TradingCore::view(std::size_t strategy) noexcept { return slots_[strategy]->view; }
+
+TradingCore::Slot* TradingCore::find(const StrategyName& name) noexcept {
+    for (const auto& slot : slots_) {
+        if (slot->name == name) return slot.get();
+    }
+    return nullptr;
+}
+
+void TradingCore::count(RiskCheck check) noexcept { bump(hot_.risk_failures[static_cast<std::size_t>(check)]); }
+
+// Every grant an order needs besides its own limits.
+RiskCheck TradingCore::gate(const Slot& slot, Nanos now) noexcept {
+    if (hot_.killed.load(std::memory_order_acquire)) return RiskCheck::killswitch;
+    if (!hot_.enabled.load(std::memory_order_relaxed) || !slot.running) return RiskCheck::not_enabled;
+    if (!slot.active || now >= slot.view.right_until.load(std::memory_order_acquire)) return RiskCheck::lease;
+    if (!venue_up(slot.venue)) return RiskCheck::venue;
+    if (facts_.free() < kOrderReserve) return RiskCheck::queue;
+    return RiskCheck::none;
+}
+
+void TradingCore::housekeeping(Nanos now) noexcept {
+    put(hot_.turns, hot_.turns.load(std::memory_order_relaxed) + 1);
+    for (std::size_t n = commands_.readable(); n > 0; --n) {
+        apply(commands_.peek(0));
+        commands_.release(1);
+    }
+    put(hot_.queue_full, facts_.free() < kOrderReserve);
+    for (const auto& owned : slots_) {
+        Slot& slot = *owned;
+        const bool may = gate(slot, now) == RiskCheck::none;
+        // A grant that ended takes the open orders with it.
+        if (slot.trading && !may) {
+            cancel_all(slot);
+            gateway_.flush(slot.venue);
+        }
+        slot.trading = may;
+        publish(slot);
+    }
+}
+
+void TradingCore::on_tick(std::size_t venue, const Tick& tick, Nanos received) noexcept {
+    for (const auto& owned : slots_) {
+        Slot& slot = *owned;
+        if (slot.venue != venue || slot.symbol != tick.symbol) continue;
+        slot.reference = (tick.bid + tick.ask) / 2;
+        slot.book.mark(slot.reference, tick.venue_ns);
+        slot.tick_number = tick.number;
+        const RiskCheck check = gate(slot, boot_ns());
+        if (check != RiskCheck::none) {
+            if (check == RiskCheck::queue) count(check);
+            continue;
+        }
+        if (slot.book.daily_pnl() <= -slot.risk.limits().daily_loss_usd) {
+            count(RiskCheck::daily_loss);
+            halt(slot, RiskCheck::daily_loss);
+            continue;
+        }
+        slot.sent_in_tick = false;
+        slot.strategy->on_tick(tick, slot);
+        gateway_.flush(slot.venue);
+        if (slot.sent_in_tick) hot_.tick_to_order.observe(boot_ns() - received);
+    }
+}
+
+bool TradingCore::place(Slot& slot, std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept {
+    const Nanos now = boot_ns();
+    RiskCheck check = gate(slot, now);
+    if (check == RiskCheck::none) {
+        const RiskView view{slot.book.state().quantity, slot.open_buy,  slot.open_sell,
+                            slot.orders.size(),         slot.reference, slot.book.daily_pnl()};
+        check = slot.risk.check(view, side, price, quantity, now);
+    }
+    if (check != RiskCheck::none) {
+        count(check);
+        return false;
+    }
+    OpenOrder* order = slot.orders.add(next_seq_);
+    if (order == nullptr) {
+        count(RiskCheck::open_orders);
+        return false;
+    }
+    ++next_seq_;
+    order->epoch = slot.epoch;
+    order->intent = Intent{slot.tick_number, leg};
+    order->side = side;
+    order->price = price;
+    order->quantity = quantity;
+    order->sent_ns = wall_ns();
+    slot.open(side) += quantity;
+    slot.risk.sent(now);
+    bump(slot.view.orders[static_cast<std::size_t>(OrderStatus::sent)]);
+    // The record stands before the order leaves: after a crash nothing is at the venue that the journal does not know.
+    record_order(slot, *order, 0);
+    NewOrder message;
+    message.strategy = slot.name;
+    message.symbol = slot.symbol;
+    message.epoch = order->epoch;
+    message.seq = order->seq;
+    message.intent = order->intent;
+    message.side = side;
+    message.price = price;
+    message.quantity = quantity;
+    message.sent_ns = order->sent_ns;
+    gateway_.send(slot.venue, message);
+    slot.sent_in_tick = true;
+    return true;
+}
+
+void TradingCore::cancel_all(Slot& slot) noexcept {
+    if (!venue_up(slot.venue)) return;
+    slot.orders.each([&](OpenOrder& order) {
+        if (order.cancel_asked) return;
+        order.cancel_asked = true;
+        CancelOrder message;
+        message.strategy = slot.name;
+        message.epoch = order.epoch;
+        message.seq = order.seq;
+        gateway_.send(slot.venue, message);
+    });
+}
+
+void TradingCore::on_accepted(const Accepted& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr) return;
+    OpenOrder* order = slot->orders.find(message.seq, message.epoch);
+    if (order == nullptr) return;
+    order->venue_order_id = message.venue_order_id;
+    order->venue_ns = message.venue_ns;
+    if (order->status == OrderStatus::sent) order->status = OrderStatus::accepted;
+    bump(slot->view.orders[static_cast<std::size_t>(OrderStatus::accepted)]);
+    record_order(*slot, *order, 0);
+}
+
+void TradingCore::on_rejected(const Rejected& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr) return;
+    // Somebody else holds a higher epoch: whatever the lease said, we are not the one.
+    if (message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation) {
+        if (message.epoch == slot->epoch) {
+            slot->active = false;
+            put(slot->view.stale, true);
+        }
+    }
+    OpenOrder* order = slot->orders.find(message.seq, message.epoch);
+    if (order == nullptr) return;
+    order->status = OrderStatus::rejected;
+    order->venue_ns = message.venue_ns;
+    bump(slot->view.orders[static_cast<std::size_t>(OrderStatus::rejected)]);
+    record_order(*slot, *order, static_cast<std::uint8_t>(message.reason));
+    slot->open(order->side) -= order->leaves();
+    slot->orders.remove(*order);
+}
+
+void TradingCore::on_fill(const Fill& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr) return;
+    Fact fact;
+    fact.kind = FactKind::fill;
+    fact.strategy = slot->name;
+    fact.symbol = message.symbol;
+    fact.venue = venues_[slot->venue];
+    fact.engine = message.holder;
+    fact.epoch = message.epoch;
+    fact.seq = message.seq;
+    fact.venue_order_id = message.venue_order_id;
+    fact.fill_id = message.fill_id;
+    fact.side = message.side;
+    fact.price = message.price;
+    fact.quantity = message.quantity;
+    fact.venue_ns = message.venue_ns;
+    fact.recovered = message.recovered;
+    push(fact);
+
+    // The order as the fill tells it: right for our own and for one that another engine sent.
+    OrderStatus status = message.cumulative >= message.order_quantity ? OrderStatus::filled : OrderStatus::partially_filled;
+    fact.kind = FactKind::order;
+    fact.status = status;
+    fact.price = message.order_price;
+    fact.quantity = message.order_quantity;
+    fact.cumulative = message.cumulative;
+    fact.intent = message.intent;
+    fact.sent_ns = message.sent_ns;
+    push(fact);
+
+    bump(slot->view.fills);
+    bump(slot->view.orders[static_cast<std::size_t>(status)]);
+    if (OpenOrder* order = slot->orders.find(message.seq, message.epoch); order != nullptr) {
+        slot->open(order->side) -= message.cumulative - order->cumulative;
+        order->cumulative = message.cumulative;
+        order->status = status;
+        if (order->leaves() <= 0) slot->orders.remove(*order);
+    }
+    // What the restored position already holds is told again by a fence: booked once.
+    if (message.fill_id > slot->book.state().last_fill_id) {
+        slot->book.book(message.side, message.price, message.quantity, message.fill_id);
+        record_position(*slot, message.venue_ns);
+    }
+}
+
+void TradingCore::on_cancelled(const Cancelled& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr) return;
+    OpenOrder* order = slot->orders.find(message.seq, message.epoch);
+    if (order == nullptr) return;
+    order->status = OrderStatus::cancelled;
+    order->venue_ns = message.venue_ns;
+    bump(slot->view.orders[static_cast<std::size_t>(OrderStatus::cancelled)]);
+    record_order(*slot, *order, 0);
+    slot->open(order->side) -= order->leaves();
+    slot->orders.remove(*order);
+}
+
+// The order was gone before the cancel came: its fill or cancel is on the way or was here. Nothing to do.
+void TradingCore::on_cancel_rejected(const CancelRejected& message) noexcept { (void)message; }
+
+void TradingCore::on_fence_cancelled(const FenceCancelled& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr) return;
+    Fact fact;
+    fact.kind = FactKind::order;
+    fact.status = OrderStatus::cancelled;
+    fact.recovered = true;
+    fact.strategy = slot->name;
+    fact.symbol = message.symbol;
+    fact.venue = venues_[slot->venue];
+    fact.engine = message.holder;
+    fact.epoch = message.epoch;
+    fact.seq = message.seq;
+    fact.venue_order_id = message.venue_order_id;
+    fact.intent = message.intent;
+    fact.side = message.side;
+    fact.price = message.price;
+    fact.quantity = message.quantity;
+    fact.cumulative = message.cumulative;
+    fact.sent_ns = message.sent_ns;
+    fact.venue_ns = message.venue_ns;
+    push(fact);
+}
+
+void TradingCore::on_fence_ack(const FenceAck& message) noexcept {
+    Slot* slot = find(message.strategy);
+    if (slot == nullptr || message.epoch != slot->epoch) return;
+    put(slot->view.fence_highest, message.highest);
+    put(slot->view.fence_epoch, message.epoch);
+    if (message.granted) {
+        const Quantity before = slot->book.state().quantity;
+        if (before != message.position) {
+            slot->book.adopt(message.position);
+            record_event(*slot, EventKind::reconciled, before, message.position);
+        }
+        slot->active = true;
+        record_event(*slot, EventKind::fenced, 0, message.position);
+        record_position(*slot, message.venue_ns);
+    }
+    // Last: who waits for it finds the rest in place.
+    slot->view.fence.store(message.granted ? FenceState::granted : FenceState::refused, std::memory_order_release);
+}
+
+void TradingCore::on_venue_up(std::size_t venue) noexcept { put(venue_up_[venue], true); }
+
+void TradingCore::on_venue_lost(std::size_t venue) noexcept {
+    put(venue_up_[venue], false);
+    for (const auto& owned : slots_) {
+        Slot& slot = *owned;
+        if (slot.venue != venue) continue;
+        // The venue cancels on disconnect; what filled before is told by the fence of the next session.
+        slot.orders.each([&](OpenOrder& order) {
+            order.status = OrderStatus::unknown;
+            bump(slot.view.orders[static_cast<std::size_t>(OrderStatus::unknown)]);
+            record_order(slot, order, 0);
+            slot.orders.remove(order);
+        });
+        slot.open_buy = 0;
+        slot.open_sell = 0;
+        slot.active = false;
+        slot.view.fence.store(FenceState::none, std::memory_order_release);
+        record_event(slot, EventKind::venue_lost, 0, 0);
+    }
+}
+
+void TradingCore::apply(const Command& command) noexcept {
+    switch (command.kind) {
+        case Command::Kind::enable:
+            put(hot_.enabled, true);
+            return;
+        case Command::Kind::disable:
+            put(hot_.enabled, false);
+            return;
+        default:
+            break;
+    }
+    if (command.strategy >= slots_.size()) return;
+    Slot& slot = *slots_[command.strategy];
+    switch (command.kind) {
+        case Command::Kind::start:
+            slot.running = true;
+            slot.halted = RiskCheck::none;
+            return;
+        case Command::Kind::stop:
+            slot.running = false;
+            return;
+        case Command::Kind::take: {
+            slot.epoch = command.epoch;
+            slot.active = false;
+            put(slot.view.stale, false);
+            if (!command.keep_position) slot.book.restore(command.position);
+            if (!command.fence) {
+                slot.active = true;
+                put(slot.view.fence_epoch, command.epoch);
+                slot.view.fence.store(FenceState::granted, std::memory_order_release);
+                return;
+            }
+            slot.view.fence.store(FenceState::pending, std::memory_order_release);
+            Fence message;
+            message.strategy = slot.name;
+            message.epoch = command.epoch;
+            message.last_fill_id = slot.book.state().last_fill_id;
+            gateway_.send(slot.venue, message);
+            gateway_.flush(slot.venue);
+            return;
+        }
+        case Command::Kind::drop:
+            drop(slot);
+            return;
+        default:
+            return;
+    }
+}
+
+void TradingCore::drop(Slot& slot) noexcept {
+    slot.active = false;
+    slot.trading = false;
+    slot.view.fence.store(FenceState::none, std::memory_order_release);
+    cancel_all(slot);
+    gateway_.flush(slot.venue);
+}
+
+void TradingCore::halt(Slot& slot, RiskCheck reason) noexcept {
+    slot.running = false;
+    slot.halted = reason;
+    record_event(slot, EventKind::strategy_halted, 0, 0);
+    cancel_all(slot);
+    gateway_.flush(slot.venue);
+}
+
+void TradingCore::publish(Slot& slot) noexcept {
+    StrategyView& view = slot.view;
+    const Position::State& state = slot.book.state();
+    put(view.epoch, slot.epoch);
+    put(view.active, slot.active);
+    put(view.running, slot.running);
+    put(view.halted, slot.halted);
+    put(view.open_orders, slot.orders.size());
+    put(view.position, state.quantity);
+    put(view.average_price, state.average_price);
+    put(view.realised_pnl, state.realised_pnl);
+    put(view.daily_pnl, slot.book.daily_pnl());
+}
+
+void TradingCore::record_order(const Slot& slot, const OpenOrder& order, std::uint8_t reason) noexcept {
+    Fact fact;
+    fact.kind = FactKind::order;
+    fact.status = order.status;
+    fact.reason = reason;
+    fact.strategy = slot.name;
+    fact.symbol = slot.symbol;
+    fact.venue = venues_[slot.venue];
+    fact.engine = holder_;
+    fact.epoch = order.epoch;
+    fact.seq = order.seq;
+    fact.venue_order_id = order.venue_order_id;
+    fact.intent = order.intent;
+    fact.side = order.side;
+    fact.price = order.price;
+    fact.quantity = order.quantity;
+    fact.cumulative = order.cumulative;
+    fact.sent_ns = order.sent_ns;
+    fact.venue_ns = order.venue_ns;
+    push(fact);
+}
+
+void TradingCore::record_position(const Slot& slot, Nanos when) noexcept {
+    const Position::State& state = slot.book.state();
+    Fact fact;
+    fact.kind = FactKind::position;
+    fact.strategy = slot.name;
+    fact.symbol = slot.symbol;
+    fact.engine = holder_;
+    fact.epoch = slot.epoch;
+    fact.quantity = state.quantity;
+    fact.average_price = state.average_price;
+    fact.realised_pnl = state.realised_pnl;
+    fact.day = state.day;
+    fact.day_start_pnl = state.day_start_pnl;
+    fact.fill_id = state.last_fill_id;
+    fact.venue_ns = when;
+    push(fact);
+}
+
+void TradingCore::record_event(const Slot& slot, EventKind kind, Quantity before, Quantity after) noexcept {
+    Fact fact;
+    fact.kind = FactKind::event;
+    fact.event = kind;
+    fact.reason = static_cast<std::uint8_t>(slot.halted);
+    fact.strategy = slot.name;
+    fact.engine = holder_;
+    fact.epoch = slot.epoch;
+    fact.seq = next_seq_++;
+    fact.before = before;
+    fact.quantity = after;
+    fact.venue_ns = wall_ns();
+    push(fact);
+}
+
+// The reserves make a full ring impossible here; if it happened all the same, trading must not go on as if nothing were.
+void TradingCore::push(const Fact& fact) noexcept {
+    if (!facts_.push(fact)) hot_.killed.store(true, std::memory_order_release);
+}
+
+}  // namespace hft

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/fact.hpp"
+#include "core/gateway.hpp"
+#include "core/histogram.hpp"
+#include "core/order_table.hpp"
+#include "core/position.hpp"
+#include "core/risk.hpp"
+#include "core/strategy.hpp"
+
+namespace hft {
+
+struct StrategySetup {
+    StrategyName name;
+    SymbolName symbol;
+    std::size_t venue = 0;
+    RiskLimits limits;
+    std::unique_ptr<Strategy> strategy;
+};
+
+enum class FenceState : std::uint8_t { none, pending, granted, refused };
+
+// From control to the hot thread.
+struct Command {
+    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop } kind = Kind::stop;
+    std::size_t strategy = 0;
+    // take: the lease of this epoch is ours; fence, book what we missed, then trade.
+    std::uint64_t epoch = 0;
+    bool fence = true;           // false: the venue has none, and the control side has waited for the old right to end
+    bool keep_position = false;  // after a lost session: ours is newer than the database's
+    Position::State position;
+};
+using CommandRing = SpscRing<Command>;
+
+// What other threads may see of a strategy. Written by the hot thread, except right_until.
+struct StrategyView {
+    std::atomic<Nanos> right_until{0};  // by the lease: no order at or after this time (CLOCK_BOOTTIME)
+    std::atomic<std::uint64_t> epoch{0};
+    std::atomic<bool> active{false};
+    std::atomic<bool> running{false};
+    std::atomic<RiskCheck> halted{RiskCheck::none};
+    std::atomic<FenceState> fence{FenceState::none};
+    std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
+    std::atomic<std::uint64_t> fence_highest{0};
+    std::atomic<bool> stale{false};  // the venue refused us for our epoch
+    std::atomic<std::uint32_t> open_orders{0};
+    std::atomic<Quantity> position{0};
+    std::atomic<double> average_price{0};
+    std::atomic<double> realised_pnl{0};
+    std::atomic<double> daily_pnl{0};
+    std::atomic<std::uint64_t> fills{0};
+    std::array<std::atomic<std::uint64_t>, 7> orders{};  // by OrderStatus reached
+};
+
+struct HotView {
+    std::atomic<std::uint64_t> turns{0};
+    std::atomic<bool> killed{false};  // latched by control, obeyed within one turn
+    std::atomic<bool> enabled{false};
+    std::atomic<bool> queue_full{false};
+    std::array<std::atomic<std::uint64_t>, kRiskChecks> risk_failures{};
+    LatencyHistogram tick_to_order;
+};
+
+// Feed, strategy, risk, gateway on one thread. Knows no socket and no clock but those given.
+class TradingCore final : public VenueEvents {
+public:
+    TradingCore(std::vector<StrategySetup> strategies, std::vector<VenueName> venues, const HolderName& holder, OrderGateway& gateway,
+                FactRing& facts, CommandRing& commands);
+    ~TradingCore() override;
+    TradingCore(const TradingCore&) = delete;
+    TradingCore& operator=(const TradingCore&) = delete;
+
+    // Between two looks at the sockets: commands, kill switch, rights that ended.
+    HFT_HOT void housekeeping(Nanos now) noexcept;
+    [[nodiscard]] HFT_HOT bool may_read_orders() noexcept { return facts_.free() >= kReadReserve; }
+
+    HFT_HOT void on_tick(std::size_t venue, const Tick& tick, Nanos received) noexcept override;
+    HFT_HOT void on_accepted(const Accepted& message) noexcept override;
+    HFT_HOT void on_rejected(const Rejected& message) noexcept override;
+    HFT_HOT void on_fill(const Fill& message) noexcept override;
+    HFT_HOT void on_cancelled(const Cancelled& message) noexcept override;
+    void on_cancel_rejected(const CancelRejected& message) noexcept override;
+    void on_fence_cancelled(const FenceCancelled& message) noexcept override;
+    void on_fence_ack(const FenceAck& message) noexcept override;
+    void on_venue_up(std::size_t venue) noexcept override;
+    void on_venue_lost(std::size_t venue) noexcept override;
+
+    [[nodiscard]] std::size_t strategies() const noexcept { return slots_.size(); }
+    [[nodiscard]] StrategyView& view(std::size_t strategy) noexcept;
+    [[nodiscard]] HotView& hot() noexcept { return hot_; }
+    [[nodiscard]] bool venue_up(std::size_t venue) const noexcept { return venue_up_[venue].load(std::memory_order_relaxed); }
+
+    // Room that is kept for answers to what is already sent: below the first no order goes out, below the second the
+    // answers stay in the socket. So a record is never dropped.
+    static constexpr std::size_t kOrderReserve = 8192;
+    static constexpr std::size_t kReadReserve = 4096;
+
+private:
+    class Slot;
+
+    [[nodiscard]] HFT_HOT RiskCheck gate(const Slot& slot, Nanos now) noexcept;
+    HFT_HOT bool place(Slot& slot, std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept;
+    HFT_HOT void cancel_all(Slot& slot) noexcept;
+    HFT_HOT void count(RiskCheck check) noexcept;
+    HFT_HOT void publish(Slot& slot) noexcept;
+    HFT_HOT void record_order(const Slot& slot, const OpenOrder& order, std::uint8_t reason) noexcept;
+    HFT_HOT void record_position(const Slot& slot, Nanos when) noexcept;
+    void record_event(const Slot& slot, EventKind kind, Quantity before, Quantity after) noexcept;
+    HFT_HOT void push(const Fact& fact) noexcept;
+    void apply(const Command& command) noexcept;
+    void halt(Slot& slot, RiskCheck reason) noexcept;
+    void drop(Slot& slot) noexcept;
+    [[nodiscard]] HFT_HOT Slot* find(const StrategyName& name) noexcept;
+
+    std::vector<std::unique_ptr<Slot>> slots_;
+    std::vector<VenueName> venues_;
+    std::unique_ptr<std::atomic<bool>[]> venue_up_;
+    HolderName holder_;
+    OrderGateway& gateway_;
+    FactRing& facts_;
+    CommandRing& commands_;
+    HotView hot_;
+    std::uint64_t next_seq_ = 1;
+};
+
+}  // namespace hft

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/book.hpp"
+#include "core/messages.hpp"
+#include "core/tick_generator.hpp"
+
+namespace hft {
+
+using SessionId = std::uint64_t;
+
+// Where the venue's words go. A line is in the log before any answer that rests on it leaves.
+class VenueOutput {
+public:
+    virtual ~VenueOutput() = default;
+    virtual void log(std::string_view json_line) = 0;
+    virtual void send(SessionId session, const LoginAck& message) = 0;
+    virtual void send(SessionId session, const EpochInfo& message) = 0;
+    virtual void send(SessionId session, const Accepted& message) = 0;
+    virtual void send(SessionId session, const Rejected& message) = 0;
+    virtual void send(SessionId session, const Fill& message) = 0;
+    virtual void send(SessionId session, const Cancelled& message) = 0;
+    virtual void send(SessionId session, const CancelRejected& message) = 0;
+    virtual void send(SessionId session, const FenceCancelled& message) = 0;
+    virtual void send(SessionId session, const FenceAck& message) = 0;
+};
+
+enum class FenceMode : std::uint8_t { enforce, observe };
+
+struct VenueOrder {
+    std::uint64_t id = 0;
+    SessionId session = 0;
+    HolderName holder;
+    NewOrder order;
+    Quantity cumulative = 0;
+    [[nodiscard]] Quantity leaves() const noexcept { return order.quantity - cumulative; }
+};
+
+// The exchange without sockets and files: fence, epochs, matching. Its log rebuilds it.
+class VenueCore {
+public:
+    VenueCore(const VenueName& name, FenceMode mode, std::vector<SymbolSetup> symbols, VenueOutput& output);
+
+    // Rebuilding, before the first session: one call a record of the log, in order, then restored().
+    void restore_epoch(const StrategyName& strategy, std::uint64_t epoch, const HolderName& holder);
+    void restore_position(const StrategyName& strategy, Quantity position, std::uint64_t last_fill_id);
+    void restore_accepted(const VenueOrder& order, std::uint64_t venue_tick);
+    void restore_fill(const Fill& fill);
+    void restore_cancelled(std::uint64_t order_id);
+    void restore_counters(std::uint64_t order_id, std::uint64_t fill_id, std::uint64_t tick);
+    // Orders that were open when the log ended are cancelled; writes the start record. Tick numbers are never reused.
+    void restored(Nanos now, std::string_view version);
+    // The whole of what must survive, as first record of a new log file.
+    void log_state(std::string_view event, Nanos now, std::string_view version);
+    [[nodiscard]] std::uint64_t tick_base() const noexcept { return tick_base_; }
+
+    void on_login(SessionId session, const Login& login, Nanos now);
+    void on_order(SessionId session, const NewOrder& order, Nanos now);
+    void on_cancel(SessionId session, const CancelOrder& cancel, Nanos now);
+    void on_fence(SessionId session, const Fence& fence, Nanos now);
+    void on_disconnect(SessionId session, Nanos now);
+    void on_step(const TickGenerator::Step& step);
+
+    [[nodiscard]] std::uint64_t highest_epoch(const StrategyName& strategy) const;
+    [[nodiscard]] std::size_t open_orders() const noexcept { return orders_.size(); }
+
+private:
+    static constexpr std::size_t kFillsKept = 10'000;  // for each strategy, told to who fences
+
+    struct Market {
+        SymbolSetup setup;
+        Price step = 1;
+        Book book;
+        Price bid = 0;
+        Price ask = 0;
+        std::uint64_t tick = 0;
+    };
+    struct StrategyState {
+        StrategyName name;
+        std::uint64_t epoch = 0;
+        HolderName holder;
+        std::uint64_t last_seq = 0;  // under epoch
+        Quantity position = 0;
+        std::deque<Fill> fills;
+        std::uint64_t forgotten_fill = 0;   // highest fill id no longer kept
+        std::vector<FenceCancelled> ended;  // cancelled without their engine hearing of it
+    };
+
+    StrategyState& state(const StrategyName& name);
+    Market* market(const SymbolName& symbol);
+    void reject(SessionId session, const NewOrder& order, RejectReason reason, Nanos now);
+    void fill(VenueOrder& order, Price price, Quantity quantity, Nanos now, std::uint64_t tick);
+    void keep_fill(const Fill& fill);
+    void end(std::uint64_t order_id);
+    void cancel(VenueOrder& order, CancelReason reason, Nanos now);
+    void match(Market& market, VenueOrder& incoming, Nanos now);
+    [[nodiscard]] static FenceCancelled describe(const VenueOrder& order, Nanos now);
+
+    VenueName name_;
+    FenceMode mode_;
+    VenueOutput& output_;
+    std::map<std::string, Market, std::less<>> markets_;
+    std::map<std::string, StrategyState, std::less<>> strategies_;
+    std::unordered_map<SessionId, HolderName> sessions_;
+    std::map<std::uint64_t, VenueOrder> orders_;
+    std::uint64_t next_order_id_ = 1;
+    std::uint64_t next_fill_id_ = 1;
+    std::uint64_t tick_base_ = 0;
+};
+
+}  // namespace hft

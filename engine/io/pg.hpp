@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <libpq-fe.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/clock.hpp"
+#include "io/engine_config.hpp"
+
+namespace hft {
+
+// done: the server's answer, without a notice. failed: the server says it did nothing. unknown: the connection or the deadline
+// ended first, or a notice came with the answer (a commit that was not replicated is told by a warning alone).
+enum class PgOutcome { done, failed, unknown };
+
+struct PgReply {
+    PgOutcome outcome = PgOutcome::unknown;
+    std::vector<std::vector<std::optional<std::string>>> rows;
+    std::string error;
+};
+
+using PgValue = std::optional<std::string>;
+
+// One connection to the database that takes writes. A statement that was sent is never cancelled: at its deadline the
+// connection is dropped.
+class PgConnection {
+public:
+    PgConnection(const DatabaseConfig& config, std::string password, std::string application);
+
+    // Asks all hosts at once; the first that takes writes wins. Empty, or why none did.
+    [[nodiscard]] std::string connect();
+    [[nodiscard]] bool connected() const noexcept { return connection_ != nullptr; }
+    [[nodiscard]] const std::string& host() const noexcept { return host_; }
+    void drop() noexcept { connection_.reset(); }
+
+    PgReply query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit);
+
+private:
+    struct Finish {
+        void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
+    };
+    using Handle = std::unique_ptr<PGconn, Finish>;
+
+    [[nodiscard]] Handle start(const std::string& host) const;
+    PgReply lost(const std::string& why);
+
+    DatabaseConfig config_;
+    std::string password_;
+    std::string application_;
+    Handle connection_;
+    std::string host_;
+    bool noticed_ = false;
+};
+
+}  // namespace hft

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/lease_store.hpp"
+#include "io/pg.hpp"
+
+namespace hft {
+
+// The lease rows in PostgreSQL (migration 004), on one connection of their own, one round trip a call.
+class PgLeaseStore final : public LeaseStore {
+public:
+    using Report = std::function<void(const char* level, const std::string& text)>;
+    PgLeaseStore(const DatabaseConfig& config, const std::string& password, Nanos limit, Report report);
+
+    std::uint64_t connect() override;
+    [[nodiscard]] std::uint64_t session() const override { return connection_.connected() ? session_ : 0; }
+    LeaseRead read(const std::string& strategy) override;
+    LeaseReply enroll(const std::string& strategy, std::uint32_t ttl_ms, const std::vector<std::string>& venues) override;
+    LeaseReply claim(const std::string& strategy, const LeaseRow& seen, const std::string& holder, std::uint64_t epoch,
+                     std::uint32_t ttl_ms, const std::vector<std::string>& venues) override;
+    LeaseReply beat(const std::string& strategy, const std::string& holder, std::uint64_t epoch, std::uint64_t beat) override;
+    LeaseReply release(const std::string& strategy, const std::string& holder, std::uint64_t epoch, std::uint64_t beat) override;
+    LeaseReply kill(const std::string& strategy, const std::string& reason) override;
+    LeaseReply unkill(const std::string& strategy, std::uint64_t epoch, std::uint64_t beat) override;
+    PositionRead position(const std::string& strategy, const std::string& symbol) override;
+
+    // Any thread: the host of the last connection, empty before the first.
+    [[nodiscard]] std::string host() const;
+
+private:
+    LeaseReply write(const std::string& call, const std::vector<PgValue>& values);
+
+    PgConnection connection_;
+    Nanos limit_;
+    Report report_;
+    std::uint64_t session_ = 0;
+    Nanos next_attempt_ = 0;
+    Nanos backoff_ = 0;
+    std::string last_error_;
+    mutable std::mutex mutex_;
+    std::string host_;
+};
+
+}  // namespace hft

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "io/venue_transport.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "core/clock.hpp"
+#include "io/wire.hpp"
+
+namespace hft {
+
+VenueTransport::VenueTransport(std::size_t venues) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+    for (std::size_t i = 0; i < venues; ++i) venues_.push_back(std::make_unique<Venue>());
+}
+
+VenueTransport::~VenueTransport() {
+    for (const auto& venue : venues_) {
+        const Fd orders(venue->next_orders.load());
+        const Fd market_data(venue->next_market_data.load());
+    }
+}
+
+bool VenueTransport::wants_session(std::size_t venue) const noexcept { return venues_[venue]->wanted.load(std::memory_order_acquire); }
+
+void VenueTransport::hand_over(std::size_t venue, Fd orders, Fd market_data) noexcept {
+    Venue& v = *venues_[venue];
+    v.wanted.store(false, std::memory_order_relaxed);
+    v.next_market_data.store(market_data.release(), std::memory_order_relaxed);
+    v.next_orders.store(orders.release(), std::memory_order_release);
+}
+
+void VenueTransport::take_over(std::size_t index, VenueEvents& events) noexcept {
+    Venue& v = *venues_[index];
+    const int orders = v.next_orders.exchange(-1, std::memory_order_acquire);
+    if (orders < 0) return;
+    v.orders = Fd(orders);
+    v.market_data = Fd(v.next_market_data.exchange(-1));
+    v.orders_in.filled = 0;
+    v.market_data_in.filled = 0;
+    v.out_filled = 0;
+    v.up = true;
+    v.broken = false;
+    for (const int fd : {v.orders.get(), v.market_data.get()}) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.fd = fd;
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+    }
+    events.on_venue_up(index);
+}
+
+void VenueTransport::lose(std::size_t index, VenueEvents& events) noexcept {
+    Venue& v = *venues_[index];
+    v.up = false;
+    v.broken = false;
+    v.orders.reset();
+    v.market_data.reset();
+    events.on_venue_lost(index);
+    v.wanted.store(true, std::memory_order_release);
+}
+
+void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_orders) noexcept {
+    for (std::size_t i = 0; i < venues_.size(); ++i) take_over(i, events);
+    if (max_wait > 0) {
+        std::array<epoll_event, 8> ready{};
+        ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), static_cast<int>(max_wait / kMillisecond));
+    }
+    for (std::size_t i = 0; i < venues_.size(); ++i) {
+        Venue& v = *venues_[i];
+        if (!v.up) continue;
+        if (v.out_filled != 0) flush(i);
+        bool alive = !v.broken;
+        // Answers first: a strategy decides on what is known.
+        if (alive && may_read_orders) {
+            alive = receive(v.orders.get(), v.orders_in,
+                            [&](std::span<const std::byte> frame) { return dispatch_order(i, frame.data(), frame.size(), events); });
+        }
+        if (alive) {
+            const Nanos received = boot_ns();
+            alive = receive(v.market_data.get(), v.market_data_in, [&](std::span<const std::byte> frame) {
+                const auto tick = wire::decode<Tick>(frame);
+                if (!tick) return false;
+                events.on_tick(i, *tick, received);
+                return true;
+            });
+        }
+        if (!alive || v.broken) lose(i, events);
+    }
+}
+
+// Reads once what is there and hands on every whole frame. False: closed, broken or not understood.
+template <typename F>
+bool VenueTransport::receive(int fd, Buffer& buffer, F&& each) noexcept {
+    const ssize_t n = ::recv(fd, buffer.bytes.data() + buffer.filled, buffer.bytes.size() - buffer.filled, MSG_DONTWAIT);
+    if (n == 0) return false;
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    buffer.filled += static_cast<std::size_t>(n);
+    std::size_t done = 0;
+    for (;;) {
+        const wire::Frame frame = wire::next_frame(std::span(buffer.bytes.data() + done, buffer.filled - done));
+        if (frame.state == wire::FrameState::broken) return false;
+        if (frame.state == wire::FrameState::partial) break;
+        if (!each(frame.bytes)) return false;
+        done += frame.bytes.size();
+    }
+    if (done != 0) {
+        buffer.filled -= done;
+        std::memmove(buffer.bytes.data(), buffer.bytes.data() + done, buffer.filled);
+    }
+    return true;
+}
+
+bool VenueTransport::dispatch_order(std::size_t, const std::byte* data, std::size_t size, VenueEvents& events) noexcept {
+    const std::span<const std::byte> frame(data, size);
+    const auto hand = [&](auto decoded, auto method) {
+        if (!decoded) return false;
+        (events.*method)(*decoded);
+        return true;
+    };
+    switch (wire::next_frame(frame).type) {
+        case wire::Type::accepted:
+            return hand(wire::decode<Accepted>(frame), &VenueEvents::on_accepted);
+        case wire::Type::rejected:
+            return hand(wire::decode<Rejected>(frame), &VenueEvents::on_rejected);
+        case wire::Type::fill:
+            return hand(wire::decode<Fill>(frame), &VenueEvents::on_fill);
+        case wire::Type::cancelled:
+            return hand(wire::decode<Cancelled>(frame), &VenueEvents::on_cancelled);
+        case wire::Type::cancel_rejected:
+            return hand(wire::decode<CancelRejected>(frame), &VenueEvents::on_cancel_rejected);
+        case wire::Type::fence_cancelled:
+            return hand(wire::decode<FenceCancelled>(frame), &VenueEvents::on_fence_cancelled);
+        case wire::Type::fence_ack:
+            return hand(wire::decode<FenceAck>(frame), &VenueEvents::on_fence_ack);
+        default:
+            return false;
+    }
+}
+
+template <typename M>
+void VenueTransport::put(std::size_t venue, const M& message) noexcept {
+    Venue& v = *venues_[venue];
+    if (!v.up || v.broken) return;
+    if (v.out.size() - v.out_filled < wire::kMaxFrame) flush(venue);
+    if (v.out.size() - v.out_filled < wire::kMaxFrame) {
+        v.broken = true;  // 64 KiB unsent: the venue does not read; lost at the next look
+        return;
+    }
+    v.out_filled += wire::encode(message, v.out.data() + v.out_filled);
+}
+
+void VenueTransport::send(std::size_t venue, const NewOrder& order) noexcept { put(venue, order); }
+void VenueTransport::send(std::size_t venue, const CancelOrder& cancel) noexcept { put(venue, cancel); }
+void VenueTransport::send(std::size_t venue, const Fence& fence) noexcept { put(venue, fence); }
+
+void VenueTransport::flush(std::size_t venue) noexcept {
+    Venue& v = *venues_[venue];
+    if (!v.up || v.out_filled == 0) return;
+    const ssize_t n = ::send(v.orders.get(), v.out.data(), v.out_filled, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) v.broken = true;
+        return;
+    }
+    v.out_filled -= static_cast<std::size_t>(n);
+    if (v.out_filled != 0) std::memmove(v.out.data(), v.out.data() + n, v.out_filled);
+}
+
+}  // namespace hft

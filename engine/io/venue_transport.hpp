@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "core/gateway.hpp"
+#include "io/fd.hpp"
+
+namespace hft {
+
+// The engine's sockets to its venues, used by the hot thread alone. A connected and logged-in pair of sockets comes in by
+// hand_over() from the thread that connects; everything else stays on the hot thread.
+class VenueTransport final : public Transport, public OrderGateway {
+public:
+    explicit VenueTransport(std::size_t venues);
+    ~VenueTransport() override;
+
+    void pump(VenueEvents& events, Nanos max_wait, bool may_read_orders) noexcept override;
+    void send(std::size_t venue, const NewOrder& order) noexcept override;
+    void send(std::size_t venue, const CancelOrder& cancel) noexcept override;
+    void send(std::size_t venue, const Fence& fence) noexcept override;
+    void flush(std::size_t venue) noexcept override;
+
+    // Any thread. True when the venue wants a new pair of sockets.
+    [[nodiscard]] bool wants_session(std::size_t venue) const noexcept;
+    void hand_over(std::size_t venue, Fd orders, Fd market_data) noexcept;
+
+private:
+    static constexpr std::size_t kReceive = 64 * 1024;
+    static constexpr std::size_t kSend = 64 * 1024;
+
+    struct Buffer {
+        std::array<std::byte, kReceive> bytes;
+        std::size_t filled = 0;
+    };
+    struct Venue {
+        Fd orders;
+        Fd market_data;
+        Buffer orders_in;
+        Buffer market_data_in;
+        std::array<std::byte, kSend> out;
+        std::size_t out_filled = 0;
+        bool up = false;
+        bool broken = false;
+        // Sockets on their way in; -1 when there are none.
+        std::atomic<int> next_orders{-1};
+        std::atomic<int> next_market_data{-1};
+        std::atomic<bool> wanted{true};
+    };
+
+    template <typename M>
+    void put(std::size_t venue, const M& message) noexcept;
+    void take_over(std::size_t index, VenueEvents& events) noexcept;
+    void lose(std::size_t index, VenueEvents& events) noexcept;
+    template <typename F>
+    [[nodiscard]] bool receive(int fd, Buffer& buffer, F&& each) noexcept;
+    [[nodiscard]] bool dispatch_order(std::size_t index, const std::byte* data, std::size_t size, VenueEvents& events) noexcept;
+
+    std::vector<std::unique_ptr<Venue>> venues_;
+    Fd epoll_;
+};
+
+}  // namespace hft
