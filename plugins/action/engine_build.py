@@ -1,0 +1,68 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sends the source to the build host, has it built there, and brings the release to the control node."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of
+from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, version
+from ansible_collections.hft.ops.plugins.module_utils._host import HostError
+
+
+class ActionModule(ActionBase):
+    """The release appears on the control node by one rename, after everything else succeeded."""
+
+    TRANSFERS_FILES = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        wanted = {key: value for key, value in self._task.args.items() if key != "received"}
+        archive = os.path.abspath(wanted["archive"])
+        difference = {"layer": "persisted", "path": archive, "before": None, "after": f"release {wanted['version']}"}
+        planned = {
+            **result, "changed": True, "differences": [difference],
+            "diff": [{"before_header": archive, "after_header": archive, "before": "", "after": f"{difference['after']}\n"}],
+        }
+        if self._task.check_mode:
+            return {**planned, "sha256": ""}
+        scratch = tempfile.mkdtemp(prefix="hft-build-")
+        try:
+            built = self._build(wanted, os.path.join(scratch, "source.tar.gz"), task_vars)
+            if built.get("failed"):
+                return {**result, **built}
+            self._bring(built, archive)
+        except (HostError, OSError) as wrong:
+            return {**result, "failed": True, "msg": str(wrong)}
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return {**planned, "sha256": built["sha256"], "seconds": built["seconds"]}
+
+    def _build(self, wanted, packed, task_vars):
+        source, exclude = os.path.abspath(wanted["source"]), wanted.get("exclude", EXCLUDE)
+        is_now = version(source, wanted.get("cmake_options", ()), exclude)
+        if is_now != wanted["version"]:
+            raise HostError(f"engine source {source}: gives {is_now} now, wanted is {wanted['version']}; edited during the run, run again")
+        pack(source, "source", packed, exclude)
+        sent = self._connection._shell.join_path(self._make_tmp_path(), "source.tar.gz")
+        self._transfer_file(packed, sent)
+        self._fixup_perms2((self._connection._shell.tmpdir, sent))
+        return self._execute_module(module_name="hft.ops.engine_build", module_args={**wanted, "received": sent}, task_vars=task_vars)
+
+    def _bring(self, built, archive):
+        os.makedirs(os.path.dirname(archive), exist_ok=True)
+        arriving = f"{archive}.arriving"
+        self._connection.fetch_file(built["built"], arriving)
+        digest = sha256_of(arriving)
+        if digest != built["sha256"]:
+            os.unlink(arriving)
+            raise HostError(f"{archive}: sha256 after the way is {digest}, on the build host {built['sha256']}; run again")
+        with open(f"{archive}.sha256", "w", encoding="utf-8") as beside:
+            beside.write(f"{digest}  {os.path.basename(archive)}\n")
+        os.replace(arriving, archive)

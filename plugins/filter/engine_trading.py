@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters over what every engine said: who trades, what a wish means now, and the table of it."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import has_right, killed
+
+ACTIONS = ("start", "stop", "status")
+_END_IT = "end it on its host: systemctl kill --signal=KILL hft_system (systemd brings it back as standby)"
+
+
+def trading_decision(engines: dict, action: str, wanted: str = "") -> dict:
+    """What to do, on which hosts, and one line that says why; error is set when it must not be done."""
+    try:
+        start, stop, say = _decide(engines, action, wanted or "")
+    except _Refused as refused:
+        return {"start": [], "stop": [], "say": "", "error": str(refused)}
+    return {"start": start, "stop": stop, "say": say, "error": ""}
+
+
+def trading_rows(engines: dict) -> list:
+    """One row for each strategy of each engine, and one for each engine that does not answer."""
+    alive = {info["status"]["holder"] for info in engines.values() if info.get("status")}
+    rows = []
+    for host, info in sorted(engines.items()):
+        status = info.get("status") or {}
+        if not status:
+            rows.append({"engine": host, "role": "NO ANSWER"})
+        rows += [_row(host, status, one, alive) for one in status.get("strategies", [])]
+    return rows
+
+
+def _row(host: str, status: dict, strategy: dict, alive: set) -> dict:
+    return {
+        "engine": host,
+        "version": status["version"],
+        "role": "KILLED" if status["killswitch"] or strategy["killed"] else status["role"],
+        "strategy": strategy["id"],
+        "holder": _holder(strategy["holder"], alive),
+        "epoch": strategy["epoch"],
+        "trading": "yes" if strategy["trading"] else "no",
+        "orders": strategy["performance"]["orders"],
+    }
+
+
+def _holder(holder: str | None, alive: set) -> str:
+    """Who the row names; a process that no engine here answers as has ended, or cannot be reached."""
+    if holder is None:
+        return "nobody"
+    return holder if holder in alive else f"{holder} (not answering)"
+
+
+class _Refused(Exception):
+    """One line for the operator."""
+
+
+def _decide(engines: dict, action: str, wanted: str) -> tuple[list, list, str]:
+    if not isinstance(engines, dict):
+        raise AnsibleFilterError(f"hft.ops.trading_decision: expected engines as a dictionary, found {type(engines).__name__}")
+    if action not in ACTIONS:
+        raise _Refused(f"trading_action={action}: expected one of {', '.join(ACTIONS)}")
+    if wanted and wanted not in engines:
+        raise _Refused(f"trading_engine={wanted}: no such engine in this inventory; one of {', '.join(sorted(engines))}")
+    status = {host: info["status"] for host, info in engines.items() if info.get("status")}
+    silent = {host: info.get("reason") or "host cannot be reached" for host, info in engines.items() if not info.get("status")}
+    holders = sorted(host for host, one in status.items() if has_right(one))
+    say = f"held by {', '.join(holders)}" if holders else "held by nobody that answers"
+    if action == "status":
+        return [], [], say
+    if action == "stop":
+        return _decide_stop(status, silent, wanted, say)
+    return _decide_start(status, silent, holders, wanted)
+
+
+def _decide_start(status: dict, silent: dict, holders: list, wanted: str) -> tuple[list, list, str]:
+    if wanted in silent:
+        raise _Refused(f"{wanted}: cannot be started, it does not answer ({silent[wanted]})")
+    others = [host for host in holders if host != wanted]
+    if others and wanted:
+        rows = "; ".join(f"{one['id']} is held by {one['holder']} (epoch {one['epoch']})" for one in status[others[0]]["strategies"])
+        raise _Refused(f"{wanted}: cannot be started, {rows}; stop it first (-e trading_action=stop)")
+    if not holders and not wanted:
+        raise _Refused(f"trading_engine: required, because nobody holds the lease; one of {', '.join(sorted(status)) or 'none answers'}")
+    target = wanted or holders[0]
+    where = killed(status[target])
+    if where:
+        raise _Refused(f"{target}: cannot be started, the kill switch is latched in {' and '.join(where)}; "
+                       f"find out why, then clear it (DELETE /api/v1/killswitch)")
+    return [target], [], f"{target} already holds" if target in holders else f"nobody holds; {target} asks for the lease"
+
+
+def _decide_stop(status: dict, silent: dict, wanted: str, say: str) -> tuple[list, list, str]:
+    if wanted in silent:
+        raise _Refused(f"{wanted}: cannot be stopped, it does not answer ({silent[wanted]}); {_END_IT}")
+    asked = {host: one for host, one in status.items() if not wanted or host == wanted}
+    busy = sorted(host for host, one in asked.items() if _stirs(one))
+    # A row that names an engine which does not answer: stopping the others would be told as a success that it is not.
+    answering = {one["holder"] for one in status.values()}
+    lost = sorted({f"{row['id']} is held by {row['holder']} (epoch {row['epoch']})" for one in asked.values() for row in one["strategies"]
+                   if row["holder"] and row["holder"] not in answering}) if silent else []
+    if lost:
+        raise _Refused(f"{'; '.join(lost)}, which does not answer ({_reasons(silent)}); it may trade on; {_END_IT}")
+    if silent and not status:
+        raise _Refused(f"no engine answers: {_reasons(silent)}; {_END_IT}")
+    return [], busy, say
+
+
+def _stirs(status: dict) -> bool:
+    """Whether a stop has anything to do on this engine."""
+    return has_right(status) or status["trading_enabled"] or any(one["state"] == "running" for one in status["strategies"])
+
+
+def _reasons(silent: dict) -> str:
+    return "; ".join(f"{host}: {why}" for host, why in sorted(silent.items()))
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict:
+        return {"trading_decision": trading_decision, "trading_rows": trading_rows}

@@ -1,0 +1,50 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to hft.ops. What an engine's status document says about trading."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def held(status: dict[str, Any]) -> list[str]:
+    """Strategies whose lease this very process holds, as it last saw the rows."""
+    return [one["id"] for one in status["strategies"] if one["holder"] is not None and one["holder"] == status["holder"]]
+
+
+def has_right(status: dict[str, Any]) -> bool:
+    """Whether disturbing this process would disturb trading: it is primary, or a row still names it."""
+    return status["role"] == "primary" or bool(held(status))
+
+
+def trading(status: dict[str, Any]) -> bool:
+    """Whether an order of every strategy would pass every grant at this moment."""
+    return bool(status["strategies"]) and all(one["trading"] for one in status["strategies"])
+
+
+def orders(status: dict[str, Any]) -> dict[str, int]:
+    """Orders sent by each strategy since the process started."""
+    return {one["id"]: one["performance"]["orders"] for one in status["strategies"]}
+
+
+def killed(status: dict[str, Any]) -> list[str]:
+    """Where the kill switch is latched: this engine, or lease rows."""
+    where = ["the engine itself"] if status["killswitch"] else []
+    return where + [f"the lease row of {one['id']}" for one in status["strategies"] if one["killed"]]
+
+
+def hindrances(status: dict[str, Any]) -> list[str]:
+    """Why an engine that was told to trade does not, as far as its status tells."""
+    found = [f"kill switch latched in {where}" for where in killed(status)]
+    found += [f"venue {one['name']} is {one['status']}" for one in status["exchanges"] if one["status"] != "connected"]
+    if not status["database"]["connected"]:
+        found.append("no database connection for writing")
+    for one in status["strategies"]:
+        if one["state"] == "halted":
+            found.append(f"{one['id']} is halted: {one.get('halt_reason') or 'no reason given'}")
+        elif one["state"] == "stopped":
+            found.append(f"{one['id']} is stopped")
+        if one["holder"] != status["holder"]:
+            found.append(f"{one['id']} is held by {one['holder'] or 'nobody'} (epoch {one['epoch']})")
+    return found

@@ -1,0 +1,114 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to hft.ops. The server that a standby follows: connection string, passfile, identity."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.hft.ops.plugins.module_utils._host import HostError
+from ansible_collections.hft.ops.plugins.module_utils._postgres import cause, psycopg2
+
+_CONNECT_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a server says of itself over the replication protocol."""
+
+    system_identifier: str
+    timeline: int
+    major_version: int
+
+
+class Unreachable(HostError):
+    """No server answered: nothing is known about it."""
+
+
+@dataclass(frozen=True)
+class Upstream:
+    host: str
+    port: int
+    user: str
+    passfile: str
+    sslmode: str
+    application_name: str
+
+    def conninfo(self, application_name: str | None = None) -> str:
+        """As it stands in primary_conninfo. The password is in the passfile alone."""
+        parts = {"host": self.host, "port": self.port, "user": self.user, "passfile": self.passfile, "sslmode": self.sslmode,
+                 "application_name": application_name or self.application_name}
+        return " ".join(f"{key}={quoted(str(value))}" for key, value in parts.items())
+
+    def passfile_line(self, password: str) -> str:
+        """host:port:database:user:password with libpq's escapes; any database, since pg_rewind asks for one."""
+        def escaped(text: str) -> str:
+            return text.replace("\\", "\\\\").replace(":", "\\:")
+        return ":".join([escaped(self.host), str(self.port), "*", escaped(self.user), escaped(password)]) + "\n"
+
+    def is_this_host(self) -> bool:
+        """True when one of its addresses belongs to this host: only then can a socket be bound to it."""
+        try:
+            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as why:
+            raise Unreachable(f"primary_host {self.host}: no such name ({why.strerror}); name a host that this one can resolve") from why
+        for family, kind, protocol, _name, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                try:
+                    probe.bind((address[0], 0, *address[2:]))
+                    return True
+                except OSError as why:
+                    if why.errno != errno.EADDRNOTAVAIL:
+                        raise
+        return False
+
+    def identify(self, password: str) -> Identity:
+        """Log in over the replication protocol and ask."""
+        if psycopg2 is None:
+            raise Unreachable("python3-psycopg2: not installed on this host; install it to let the primary be asked")
+        try:
+            connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, password=password, sslmode=self.sslmode,
+                                          connect_timeout=_CONNECT_TIMEOUT_S, replication="true", application_name="hft.ops")
+        except psycopg2.OperationalError as why:
+            where = f"primary {self.host}:{self.port} as {self.user}"
+            if "password authentication failed" in str(why):
+                raise HostError(f"{where}: the password is refused; give the one that the primary has, or rotate it there first") from why
+            raise Unreachable(f"{where}: {cause(why)}; is it up, and does its pg_hba.conf admit this host?") from why
+        try:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                cursor.execute("IDENTIFY_SYSTEM")
+                system, timeline = cursor.fetchone()[:2]
+            return Identity(str(system), int(timeline), connection.server_version // 10000)
+        finally:
+            connection.close()
+
+
+def quoted(value: str) -> str:
+    """A value in a libpq connection string."""
+    if value and re.fullmatch(r"[\w./-]+", value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def with_settings(text: str, settings: dict[str, str]) -> str:
+    """postgresql.auto.conf with these settings, each once, in ALTER SYSTEM's own form; other lines stay."""
+    names = "|".join(re.escape(name) for name in settings)
+    kept = [line for line in text.splitlines() if not re.match(rf"\s*(?:{names})\s*(?:=|\s)", line)]
+    new = [f"{name} = '" + value.replace("'", "''") + "'" for name, value in settings.items()]
+    return "\n".join([*kept, *new]) + "\n"
+
+
+def settings_in(text: str) -> dict[str, str]:
+    """The settings of a postgresql.auto.conf, the last of a name counts."""
+    found: dict[str, Any] = {}
+    for line in text.splitlines():
+        match = re.match(r"\s*([\w.]+)\s*=?\s*'((?:[^']|'')*)'", line)
+        if match:
+            found[match.group(1)] = match.group(2).replace("''", "'")
+    return found

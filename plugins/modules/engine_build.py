@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: engine_build
+short_description: Compile a release of the engine on this host and bring it to the control node
+version_added: 0.1.0
+description:
+  - Packs the source on the control node, sends it as one archive, configures, compiles and installs it with CMake and Ninja in a fresh
+    directory, packs the result without times and owners, and fetches it with its sha256, verified after the way.
+  - The archive appears on the control node by one rename, after everything else succeeded.
+  - Call it only when M(hft.ops.engine_source) says that the release is not there.
+author: hft.ops contributors (@hft-ops)
+extends_documentation_fragment: hft.ops.attributes
+options:
+  source:
+    description: Directory of the source on the control node.
+    type: path
+    required: true
+  version:
+    description: Version, as M(hft.ops.engine_source) returned it.
+    type: str
+    required: true
+  archive:
+    description: Where the release archive is put on the control node; its sha256 goes beside it.
+    type: path
+    required: true
+  build_dir:
+    description: Directory on the host; a build works in it and leaves C(build.log) there.
+    type: path
+    default: /var/cache/hft_build
+  jobs:
+    description: Compilers that run at a time; 0 for as many as the host has CPUs.
+    type: int
+    default: 0
+  cmake_options:
+    description: More options for CMake's configure step.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description: Shell patterns of names in the source that are left out.
+    type: list
+    elements: str
+    default: ['.*', build, 'build-*', __pycache__]
+  received:
+    description: Where the packed source lies on the host; set by the action plugin of this module alone.
+    type: path
+seealso:
+  - module: hft.ops.engine_source
+  - module: hft.ops.engine_release
+"""
+
+EXAMPLES = r"""
+- name: Release
+  hft.ops.engine_build:
+    source: "{{ inventory_dir }}/../../engine"
+    version: "{{ wanted.version }}"
+    archive: "{{ wanted.archive }}"
+  when: not wanted.present
+"""
+
+RETURN = r"""
+sha256:
+  description: sha256 of the archive; not in check mode.
+  returned: success
+  type: str
+seconds:
+  description: How long each step took.
+  returned: success, not in check mode
+  type: dict
+differences:
+  description: The archive that appears on the control node.
+  returned: success
+  type: list
+  elements: dict
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of, unpack
+from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, PROGRAM
+from ansible_collections.hft.ops.plugins.module_utils._host import HostError
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "source": {"type": "path", "required": True},
+            "version": {"type": "str", "required": True},
+            "archive": {"type": "path", "required": True},
+            "build_dir": {"type": "path", "default": "/var/cache/hft_build"},
+            "jobs": {"type": "int", "default": 0},
+            "cmake_options": {"type": "list", "elements": "str", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": list(EXCLUDE)},
+            "received": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    os.umask(0o022)
+    if not module.params["received"]:
+        module.fail_json(msg="received: missing; call this module as hft.ops.engine_build, so that its action plugin sends the source")
+    try:
+        result = build(module.params)
+    except (HostError, OSError) as wrong:
+        module.fail_json(msg=str(wrong))
+    module.exit_json(changed=True, **result)
+
+
+def build(wanted: dict) -> dict:
+    """Source archive in, release archive out; a build that failed leaves its directory to look at."""
+    top = f"{PROGRAM}-{wanted['version']}"
+    work = os.path.join(wanted["build_dir"], top)
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
+    source, tree, stage = (os.path.join(work, name) for name in ("source", "tree", "stage"))
+    unpack(wanted["received"], "source", source)
+    log = os.path.join(wanted["build_dir"], "build.log")
+    seconds = {}
+    jobs = str(wanted["jobs"] or os.cpu_count())
+    steps = {
+        "configure": ["cmake", "-S", source, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                      f"-DCMAKE_INSTALL_PREFIX={stage}", f"-DHFT_SOURCE_ID={wanted['version'].partition('+')[2]}",
+                      *wanted["cmake_options"]],
+        "compile": ["cmake", "--build", tree, "--parallel", jobs],
+        "install": ["cmake", "--install", tree],
+    }
+    with open(log, "wb"):
+        pass
+    for name, argv in steps.items():
+        seconds[name] = _run(name, argv, source, log)
+    archive = os.path.join(wanted["build_dir"], f"{top}.tar.gz")
+    _refuse_other_version(os.path.join(stage, "bin", PROGRAM), wanted["version"])
+    pack(stage, top, archive)
+    shutil.rmtree(work)
+    return {"built": archive, "sha256": sha256_of(archive), "seconds": seconds}
+
+
+def _run(step: str, argv: list, source: str, log: str) -> float:
+    begin = time.monotonic()
+    # The paths and the day of the build are kept out of the binary: the same source gives the same release.
+    flags = f"-ffile-prefix-map={source}=."
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0", "CXXFLAGS": flags, "CFLAGS": flags}
+    with open(log, "ab") as out:
+        done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False)
+    if done.returncode != 0:
+        with open(log, encoding="utf-8", errors="replace") as text:
+            lines = text.read().splitlines()
+        said = next((line for line in lines if re.search(r"error:|Error ", line)), lines[-1] if lines else "no output")
+        raise HostError(f"engine build: {step} failed: {said.strip()}; whole output on this host: {log}")
+    return round(time.monotonic() - begin, 1)
+
+
+def _refuse_other_version(program: str, version: str) -> None:
+    done = subprocess.run([program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or version not in done.stdout:
+        raise HostError(f"engine build: {PROGRAM} --version answers {(done.stdout or done.stderr).strip()!r}, expected {version}; "
+                        f"does CMakeLists.txt use HFT_SOURCE_ID?")
+
+
+if __name__ == "__main__":
+    main()
