@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host itself says after the roles base, sysctl, limits and time_sync ran."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+testinfra_hosts = ["mol-01"]
+
+_ROLES = ("base", "sysctl", "limits", "time_sync")
+# As in converge.yml.
+_VARIABLES = {
+    "time_sync_adjust_clock": False,
+    "sysctl_extra_settings": {"net.ipv4.tcp_mtu_probing": 1},
+    "limits_units": [{"name": "ssh.service", "limits": {"nofile": "1024:10000"}}],
+}
+_TASKS = [{"name": role, "ansible.builtin.import_role": {"name": f"hft.ops.{role}"}} for role in _ROLES]
+
+
+@pytest.fixture
+def converge(play, tmp_path, monkeypatch):
+    """Run the four roles again; returns what changed, as (task, path)."""
+
+    def run(*options: str) -> set[tuple[str, str]]:
+        record = tmp_path / "record.jsonl"
+        monkeypatch.setenv("HFT_RUN_RECORD", str(record))
+        done = play("mol-01", _TASKS, "--extra-vars", json.dumps(_VARIABLES), *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        lines = map(json.loads, record.read_text().splitlines())
+        return {(line["task"].rpartition(" : ")[2], line["path"]) for line in lines if line["event"] == "changed"}
+
+    return run
+
+
+@pytest.fixture
+def fingerprint(host):
+    """Call it twice to see whether anything in /etc or any unit is another."""
+
+    def take() -> str:
+        return host.check_output("find /etc -type f -exec sha256sum {} + | sort; "
+                                 "find /etc -type l -printf '%p %l\n' | sort; "
+                                 "systemctl list-unit-files --no-legend; "
+                                 "systemctl list-units --no-legend --plain --type=service --state=running")
+
+    return take
+
+
+def test_trading_user_is_a_system_user_without_password(host):
+    user = host.user("hft_user")
+    assert (user.home, user.shell, user.group) == ("/opt/hft_system", "/bin/bash", "hft_user")
+    assert user.uid < 1000
+    assert user.password.startswith("!")
+
+
+def test_session_of_the_trading_user_opens_with_the_limits_that_this_host_grants(host):
+    """Limits that the host cannot grant must not lock the user out."""
+    ceiling = host.check_output("awk '/Max open files/ {print $5}' /proc/1/limits")
+    assert host.check_output("su - hft_user -c 'ulimit -Hn' 2>/dev/null") == str(min(int(ceiling), 65536))
+
+
+def test_service_gets_its_limits_when_it_starts(host):
+    host.check_output("systemctl restart ssh.service")
+    pid = host.check_output("systemctl show --property MainPID --value ssh.service")
+    assert host.check_output(f"awk '/Max open files/ {{print $4, $5}}' /proc/{pid}/limits") == "1024 10000"
+
+
+def test_systemd_reads_the_sysctl_file_at_boot(host):
+    merged = host.check_output("systemd-analyze cat-config sysctl.d")
+    assert "# /etc/sysctl.d/90-hft.conf" in merged
+    assert "vm.swappiness = 1" in merged
+
+
+def test_every_key_is_as_wanted_or_this_host_refuses_to_write_it(host):
+    """The verdict not_applicable, held against the kernel: what the file wants is live, or cannot be written."""
+    wanted = [line.split(" = ") for line in host.file("/etc/sysctl.d/90-hft.conf").content_string.splitlines() if " = " in line]
+    assert len(wanted) == 10
+    for key, value in wanted:
+        path = "/proc/sys/" + key.replace(".", "/")
+        live = host.run(f"cat {path}")
+        if live.stdout.split() != value.split():
+            assert host.run(f"echo '{value}' > {path}").rc != 0, f"{key} says {live.stdout}, and can be written"
+
+
+def test_chrony_measures_and_does_not_touch_the_clock(host):
+    assert host.service("chrony").is_running
+    # The second process is chronyd's helper for names; both have the flags.
+    assert all("-x" in process.args.split() for process in host.process.filter(comm="chronyd"))
+    assert len(host.check_output("chronyc -c -n tracking").split(",")) == 14
+    assert host.run("grep -E '^(makestep|rtcsync)' /etc/chrony/chrony.conf").rc == 1
+
+
+def test_unwanted_timer_cannot_be_started(host):
+    assert host.run("systemctl start apt-daily.timer").rc != 0
+    assert host.service("apt-daily.timer").is_masked
+
+
+def test_journal_runs_with_its_limits(host):
+    assert "SystemMaxUse=2G" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
+    started = host.check_output("date +%s --date=\"$(systemctl show --property ExecMainStartTimestamp --value systemd-journald)\"")
+    assert int(started) >= int(host.check_output("stat --format %Y /etc/systemd/journald.conf.d/90-hft.conf"))
+
+
+def test_logs_are_rotated_while_the_writer_keeps_its_file(host):
+    log = "/var/log/hft_system/system.log"
+    host.check_output(f"su hft_user -c 'echo before > {log}'")
+    inode = host.check_output(f"stat --format %i {log}")
+    host.check_output("logrotate --force /etc/logrotate.d/hft_system")
+    assert host.file(f"{log}.1").content_string == "before\n"
+    assert (host.file(log).size, host.check_output(f"stat --format %i {log}")) == (0, inode)
+    host.check_output(f"rm {log} {log}.1")
+
+
+@pytest.mark.long
+def test_only_what_was_broken_by_hand_is_repaired_and_check_mode_says_so_before(host, converge):
+    host.check_output("echo 'vm.swappiness = 60' >> /etc/sysctl.d/90-hft.conf")
+    host.check_output("chmod 0666 /etc/security/limits.d/90-hft.conf")
+    host.check_output("systemctl stop chrony.service")
+    host.check_output("apt-get purge --yes logrotate")
+    broken = {
+        ("Configure | kernel parameters", "/etc/sysctl.d/90-hft.conf"),
+        ("Configure | limits of sessions and services", "/etc/security/limits.d/90-hft.conf (mode)"),
+        ("Service | chrony on, other time daemons off", "chrony.service"),
+        ("Install | packages of every host", "logrotate"),
+        ("Service | log rotation on, unwanted units off", "logrotate.timer"),
+    }
+    assert converge("--check") == broken
+    assert converge() == broken
+
+
+_WRONG = [
+    ({"hft.ops.sysctl": {"settings": {"vm.swapiness": 1, "net.ipv4.tcp_nodelay": 1}}},
+     ["vm.swapiness: this kernel has no such key; the nearest is vm.swappiness", "net.ipv4.tcp_nodelay: is not a sysctl"]),
+    ({"hft.ops.limits": {"entries": [{"domain": "x", "item": "nofile", "value": "unlimited"}]}},
+     ["entries: x both nofile: cannot be unlimited"]),
+    ({"hft.ops.limits": {"entries": [{"domain": "x", "item": "nofiles", "value": "1"}]}}, ["got: nofiles"]),
+    ({"hft.ops.services": {"units": [{"name": "nothing.service", "state": "started"}]}}, ["nothing.service: no such unit on this host"]),
+    ({"hft.ops.services": {"units": [{"name": "apt-daily.timer", "state": "started"}]}}, ["apt-daily.timer: is masked on this host"]),
+    ({"ansible.builtin.import_role": {"name": "hft.ops.time_sync"}, "vars": {"time_sync_extra_directives": ["hwtimestmp *"]}},
+     ["chronyd -p refused the configuration, the old files stand", "hwtimestmp"]),
+]
+
+
+def test_wrong_input_is_told_and_changes_nothing(wrong_input, fingerprint):
+    """All of it in one run; the last one, which nothing lets pass, makes the run fail."""
+    before = fingerprint()
+    tasks = [{"name": f"Wrong {number}", "ignore_errors": number < len(_WRONG), **task} for number, (task, _) in enumerate(_WRONG, 1)]
+    said = wrong_input("mol-01", tasks, "--extra-vars", '{"time_sync_adjust_clock": false}')
+    missing = [words for _, expected in _WRONG for words in expected if words not in said]
+    assert not missing, said
+    assert fingerprint() == before
+
+
+def test_misspelt_variable_ends_the_run_before_the_host_is_touched(wrong_input, fingerprint):
+    before = fingerprint()
+    tasks = [{"name": role, "ansible.builtin.import_role": {"name": f"hft.ops.{role}"}} for role in ("preflight", "base")]
+    said = wrong_input("mol-01", tasks, "--extra-vars", "base_log_dri=/x")
+    assert "base_log_dri" in said
+    assert "did you mean base_log_dir?" in said
+    assert fingerprint() == before

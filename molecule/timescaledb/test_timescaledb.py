@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cluster is asked how it replicates, who may log in and what a lost standby costs; wrong input changes nothing."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+testinfra_hosts = ["mol-01"]
+
+_HERE = Path(__file__).parent
+_VARIABLES = yaml.safe_load((_HERE / "variables.yml").read_text())
+_ROLE = {"ansible.builtin.import_role": {"name": "hft.ops.timescaledb"}}
+_PREFLIGHT = {"ansible.builtin.import_role": {"name": "hft.ops.timescaledb", "tasks_from": "preflight.yml"}}
+_CONFIG = "/etc/postgresql/17/main"
+
+
+def _sql(host, query: str, database: str = "hft_db") -> str:
+    return host.check_output("cd / && runuser -u postgres -- psql -XAtq -v ON_ERROR_STOP=1 -d %s -c %s", database, query)
+
+
+def _login(host, role: str, password: str, address: str = "mol-01", database: str = "hft_db"):
+    return host.run("PGPASSWORD=%s PGCONNECT_TIMEOUT=5 psql -XAtq -h %s -U %s -d %s -c 'SELECT 1'", password, address, role, database)
+
+
+def _followers(host) -> dict[str, str]:
+    found = _sql(host, "SELECT application_name, state || ' ' || sync_state FROM pg_stat_replication")
+    return dict(line.split("|") for line in found.splitlines())
+
+
+def _there(host, name: str):
+    """Another host of the scenario, reached in the same way."""
+    return host.get_host(f"ssh://{name}", ssh_config=host.backend.ssh_config, sudo=True)
+
+
+def _until(question, wanted, within_s: float = 30):
+    deadline = time.monotonic() + within_s
+    while (found := question()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert found == wanted
+
+
+def _fingerprint(host) -> str:
+    """What a refused run must leave alone: files with their times, and how long the server has run."""
+    return host.check_output(f"find {_CONFIG} /var/lib/postgresql/replication.pgpass -type f -printf '%%p %%T@ %%m\\n' 2>/dev/null | sort;"
+                             " systemctl show -P MainPID -P ActiveEnterTimestamp postgresql@17-main.service")
+
+
+def test_both_standbys_stream_and_count(host) -> None:
+    _until(lambda: _followers(host), {"mol-02": "streaming quorum", "mol-03": "streaming quorum"})
+    assert _sql(host, "SHOW synchronous_standby_names") == 'ANY 1 ("mol-02", "mol-03")'
+    assert _sql(host, "SHOW synchronous_commit") == "on"
+
+
+def test_each_standby_has_its_own_limited_slot(host) -> None:
+    assert _sql(host, "SELECT slot_name, active, slot_type FROM pg_replication_slots ORDER BY 1") == "mol_02|t|physical\nmol_03|t|physical"
+    assert _sql(host, "SHOW max_slot_wal_keep_size") == "1GB"
+
+
+@pytest.mark.parametrize("setting", ["max_connections", "max_worker_processes", "max_wal_senders", "max_locks_per_transaction",
+                                     "max_prepared_transactions", "wal_level", "data_checksums", "shared_preload_libraries"])
+def test_what_a_standby_must_have_alike_is_alike(host, setting: str) -> None:
+    values = {name: _sql(_there(host, name), f"SHOW {setting}")
+              for name in ("mol-01", "mol-02", "mol-03")}
+    assert len(set(values.values())) == 1, values
+
+
+def test_pages_carry_checksums(host) -> None:
+    assert _sql(host, "SHOW data_checksums") == "on"
+
+
+def test_passwords_are_scram_and_no_rule_admits_less(host) -> None:
+    assert _sql(host, "SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL AND rolpassword NOT LIKE 'SCRAM-SHA-256$%'") == ""
+    methods = _sql(host, "SELECT DISTINCT type || ' ' || auth_method FROM pg_hba_file_rules ORDER BY 1").splitlines()
+    assert methods == ["host scram-sha-256", "local peer"]
+    assert _sql(host, "SELECT count(*) FROM pg_hba_file_rules WHERE address IN ('0.0.0.0', '::', 'all') OR error IS NOT NULL") == "0"
+
+
+def test_roles_have_the_least_rights(host) -> None:
+    rights = "SELECT rolname, rolcanlogin, rolreplication, rolsuper FROM pg_roles WHERE rolname LIKE 'hft%' ORDER BY 1"
+    assert _sql(host, rights).splitlines() == ["hft_monitoring|t|f|f", "hft_owner|f|f|f", "hft_replication|t|t|f", "hft_user|t|f|f"]
+    assert _sql(host, "SELECT pg_has_role('hft_monitoring', 'pg_monitor', 'member')") == "t"
+    assert _sql(host, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'hft_db'") == "hft_owner"
+
+
+def test_the_engine_logs_in_over_tcp_with_its_password_alone(host) -> None:
+    assert _login(host, "hft_user", _VARIABLES["timescaledb_engine_password"]).stdout.strip() == "1"
+    refused = _login(host, "hft_user", "something-else-entirely")
+    assert refused.rc != 0
+    assert "password authentication failed" in refused.stderr
+
+
+def test_replication_password_is_in_one_file_of_postgres_alone(host) -> None:
+    standby = _there(host, "mol-02")
+    passfile = standby.file("/var/lib/postgresql/replication.pgpass")
+    assert (passfile.user, passfile.mode) == ("postgres", 0o600)
+    assert "of the scenario" not in standby.check_output("ps -e -o args")
+    assert standby.run("grep -rl 'of.the scenario' /etc/postgresql /var/lib/postgresql/17/main/postgresql.auto.conf").stdout == ""
+
+
+def test_migrations_made_hypertables_owned_by_the_owner(host) -> None:
+    assert _sql(host, "SELECT string_agg(hypertable_name, ' ' ORDER BY hypertable_name) FROM timescaledb_information.hypertables") \
+        == "events fills orders"
+    files = sorted(path.name for path in (_HERE.parents[1] / "engine/migrations").glob("*.sql"))
+    assert _sql(host, "SELECT count(*), max(version) FROM schema_version") == f"{len(files)}|{len(files)}"
+    assert _sql(host, "SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'") == "hft_owner"
+
+
+@pytest.mark.parametrize("away", ["mol-02", "mol-03"])
+def test_commits_flow_with_one_standby_away_and_reach_it_later(host, away: str) -> None:
+    standby = _there(host, away)
+    _until(lambda: len(_followers(host)), 2)
+    standby.check_output("systemctl stop postgresql@17-main.service")
+    try:
+        _until(lambda: away in _followers(host), False)
+        begin = time.monotonic()
+        _sql(host, "CREATE TABLE trial (t text)")
+        assert time.monotonic() - begin < 5
+    finally:
+        standby.check_output("systemctl start postgresql@17-main.service")
+    _until(lambda: _sql(standby, "SELECT to_regclass('trial') IS NOT NULL"), "t")
+    _sql(host, "DROP TABLE trial")
+
+
+def test_without_any_candidate_no_commit_is_acknowledged(host) -> None:
+    """The synchronous set is real: with both away a commit waits, and is acknowledged when one comes back."""
+    standbys = [_there(host, name) for name in ("mol-02", "mol-03")]
+    _sql(host, "CREATE TABLE trial (t text)")
+    for standby in standbys:
+        standby.check_output("systemctl stop postgresql@17-main.service")
+    try:
+        waits = host.run("cd / && timeout 3 runuser -u postgres -- psql -XAtq -d hft_db -c \"INSERT INTO trial VALUES ('nobody')\"")
+        assert waits.rc == 124
+    finally:
+        for standby in standbys:
+            standby.check_output("systemctl start postgresql@17-main.service")
+    _until(lambda: len(_followers(host)), 2)
+    _sql(host, "DROP TABLE trial")
+
+
+def test_information_module_tells_lag_and_slots(play) -> None:
+    done = play("mol-01", [
+        {"hft.ops.pg_replication_info": {}, "register": "found"},
+        {"ansible.builtin.assert": {"that": [
+            "found.state == 'primary' and found.timeline == 1 and found.data_checksums and found.system_identifier | length > 10",
+            "found.standbys | map(attribute='name') | list == ['mol-02', 'mol-03']",
+            "found.standbys | selectattr('state', 'equalto', 'streaming') | selectattr('lag_seconds', 'lt', 10) | length == 2",
+            "found.standbys | selectattr('lag_bytes', 'lt', 16777216) | length == 2",
+            "found.slots | map(attribute='wal_status') | unique == ['reserved']",
+        ]}},
+    ])
+    assert done.returncode == 0, done.stdout
+    done = play("mol-02", [
+        {"hft.ops.pg_replication_info": {}, "register": "found"},
+        {"ansible.builtin.assert": {"that": [
+            "found.state == 'standby' and found.standby_signal",
+            "found.upstream.host == 'mol-01' and found.upstream.status == 'streaming' and found.upstream.slot == 'mol_02'",
+        ]}},
+    ])
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("name", "variables", "named"), [
+    ("mol-01", {"timescaledb_engine_password": "this-is-not-the-password"}, "password of hft_user: refused by the database on mol-01"),
+    ("mol-01", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]}, "is a running primary"),
+    ("mol-02", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]},
+     "in reality is a standby (of mol-01"),
+    ("mol-02", {"timescaledb_primary_address": "mol-02"}, "primary_host mol-02: is this host itself"),
+    ("mol-02", {"timescaledb_standby_hosts": ["mol-01", "mol-02"]}, "names the primary mol-01; a server cannot follow itself"),
+    ("mol-01", {"timescaledb_allowed_networks": ["0.0.0.0/0"]}, "0.0.0.0/0 admits everybody"),
+    ("mol-01", {"timescaledb_settings": {"synchronous_commit": "off"}}, "synchronous_commit guards replication"),
+    ("mol-01", {"timescaledb_monitoring_password": "short"}, "password of hft_monitoring: shorter than 16"),
+])
+def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str, variables: dict, named: str) -> None:
+    there = _there(host, name)
+    before = _fingerprint(there)
+    said = wrong_input(name, [{**_ROLE, "vars": {**_VARIABLES, **variables}}])
+    assert named in said
+    assert _fingerprint(there) == before
+
+
+@pytest.mark.parametrize("settings", [{"shared_bufers": "1GB"}, {"work_mem": "many"}])
+def test_a_setting_that_the_server_does_not_take_never_reaches_its_file(host, wrong_input, settings: dict) -> None:
+    before = _fingerprint(host)
+    said = wrong_input("mol-01", [{**_ROLE, "vars": {**_VARIABLES, "timescaledb_settings": settings}}], "--tags", "timescaledb_configure")
+    assert next(iter(settings)) in said
+    assert _fingerprint(host) == before
+
+
+@pytest.mark.long
+def test_a_reload_is_no_restart_and_a_password_is_replaced_on_request(host, play) -> None:
+    started = _sql(host, "SELECT pg_postmaster_start_time()")
+    changes = {"timescaledb_settings": {"log_min_duration_statement": "777ms"},
+               "timescaledb_monitoring_password": "another-for-monitoring", "timescaledb_rotate_passwords": True}
+    done = play("mol-01", [{**_ROLE, "vars": {**_VARIABLES, **changes}}], "--diff", "-v")
+    assert done.returncode == 0, done.stdout
+    assert "another-for-monitoring" not in done.stdout + done.stderr
+    assert _login(host, "hft_monitoring", "another-for-monitoring").rc == 0
+    assert _sql(host, "SHOW log_min_duration_statement") == "777ms"
+    assert _sql(host, "SELECT pg_postmaster_start_time()") == started
+
+
+@pytest.mark.long
+def test_the_server_restarts_only_when_it_says_so(host, play) -> None:
+    started = _sql(host, "SELECT pg_postmaster_start_time()")
+    changes = {"timescaledb_settings": {"max_files_per_process": "1100"}, "timescaledb_rotate_passwords": True}
+    done = play("mol-01", [{**_ROLE, "vars": {**_VARIABLES, **changes}}])
+    assert done.returncode == 0, done.stdout
+    assert _sql(host, "SHOW max_files_per_process") == "1100"
+    assert _sql(host, "SELECT pg_postmaster_start_time()") != started
+    assert _login(host, "hft_monitoring", _VARIABLES["timescaledb_monitoring_password"]).rc == 0
+    _until(lambda: len(_followers(host)), 2)
+
+
+def test_what_was_damaged_by_hand_is_all_that_is_repaired(host, play) -> None:
+    host.check_output(f"echo \"work_mem = '9MB'\" >> {_CONFIG}/conf.d/90-hft.conf")
+    host.check_output(f"echo 'host all all 0.0.0.0/0 trust' >> {_CONFIG}/pg_hba.conf")
+    host.check_output("systemctl stop postgresql@17-main.service")
+    done = play("mol-01", [{**_ROLE, "vars": _VARIABLES}])
+    assert done.returncode == 0, done.stdout
+    changed = [line.split("[", 1)[1].split("]")[0] for line in _tasks_changed(done.stdout)]
+    assert changed == ["hft.ops.timescaledb : Write the settings", "hft.ops.timescaledb : Write who may log in",
+                       "hft.ops.timescaledb : Run PostgreSQL"]
+    assert _sql(host, "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'") == "0"
+    _until(lambda: len(_followers(host)), 2)
+
+
+def _tasks_changed(output: str) -> list[str]:
+    """The TASK lines under which a host changed."""
+    found, task = [], ""
+    for line in output.splitlines():
+        if line.startswith("TASK ["):
+            task = line
+        elif line.startswith("changed:") and task not in found:
+            found.append(task)
+    return found
+
+
+def _migrate(**options) -> list[dict]:
+    return [{"hft.ops.db_migrate": options}]
+
+
+_FIRST = {"001_one.sql": "CREATE TABLE one (id int);\n", "rollback/001_rollback.sql": "DROP TABLE one;\n"}
+
+
+@pytest.fixture
+def scratch(host):
+    """A database of its own, so that the engine's schema is not touched."""
+    _sql(host, "DROP DATABASE IF EXISTS scratch", "postgres")
+    _sql(host, "CREATE DATABASE scratch OWNER hft_owner", "postgres")
+    yield "scratch"
+    _sql(host, "DROP DATABASE scratch", "postgres")
+
+
+def test_a_migration_that_fails_is_rolled_back_and_names_file_and_line(host, wrong_input, scratch: str) -> None:
+    bad = {"002_two.sql": "CREATE TABLE two (id int);\n\nCREATE TABEL three (id int);\n", "rollback/002_rollback.sql": "DROP TABLE two;\n"}
+    said = wrong_input("mol-01", _migrate(database=scratch, files={**_FIRST, **bad}))
+    assert '002_two.sql, line 3: syntax error at or near "TABEL"' in said
+    assert _sql(host, "SELECT version FROM schema_version", scratch) == "1"
+    assert _sql(host, "SELECT to_regclass('two') IS NULL", scratch) == "t"
+
+
+@pytest.mark.parametrize(("files", "named"), [
+    ({**_FIRST, "001_one.sql": "CREATE TABLE one (id bigint);\n"}, "001_one.sql: was changed after it was applied"),
+    ({**_FIRST, "002_two.sql": "SELECT 1;\nCOMMIT;\n", "rollback/002_rollback.sql": "SELECT 1;\n"}, "002_two.sql, line 2: COMMIT"),
+])
+def test_files_that_cannot_be_trusted_are_refused(host, play, wrong_input, scratch: str, files: dict, named: str) -> None:
+    done = play("mol-01", _migrate(database=scratch, files=_FIRST))
+    assert done.returncode == 0, done.stdout
+    before = _sql(host, "SELECT * FROM schema_version", scratch)
+    assert named in wrong_input("mol-01", _migrate(database=scratch, files=files))
+    assert _sql(host, "SELECT * FROM schema_version", scratch) == before
+
+
+def test_a_migration_does_not_wait_long_for_a_lock(host, play, wrong_input, scratch: str) -> None:
+    assert play("mol-01", _migrate(database=scratch, files=_FIRST)).returncode == 0
+    holds = "BEGIN; LOCK TABLE one; SELECT pg_sleep(20)"
+    host.check_output("cd / && (runuser -u postgres -- psql -q -d scratch -c %s >/dev/null 2>&1 &) ; sleep 1", holds)
+    more = {"002_two.sql": "ALTER TABLE one ADD x int;\n", "rollback/002_rollback.sql": "ALTER TABLE one DROP x;\n"}
+    said = wrong_input("mol-01", _migrate(database=scratch, files={**_FIRST, **more}, lock_timeout_ms=300))
+    assert "002_two.sql: canceling statement due to lock timeout" in said
+    _sql(host, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'scratch' AND pid <> pg_backend_pid()", "postgres")
+
+
+def test_the_schema_goes_back_and_forth(host, play) -> None:
+    """On the engines' own migrations: every rollback file works, and what it took back can be applied again."""
+    directory = str(_HERE.parents[1] / "engine/migrations")
+    files = {str(path.relative_to(directory)): path.read_text() for path in sorted(Path(directory).rglob("*.sql"))}
+    schema = ("SELECT md5(string_agg(table_name || column_name || data_type, ',' ORDER BY table_name, ordinal_position))"
+              " FROM information_schema.columns WHERE table_schema = 'public'")
+    before = _sql(host, schema)
+    for options in ({"state": "rolled_back", "target": 0}, {"target": 2}, {}):
+        done = play("mol-01", _migrate(files=files, **options))
+        assert done.returncode == 0, done.stdout
+    assert _sql(host, schema) == before
+    assert "changed=0" in play("mol-01", _migrate(files=files)).stdout
+
+
+def test_check_mode_plans_a_migration_and_does_nothing(host, play, scratch: str) -> None:
+    done = play("mol-01", _migrate(database=scratch, files=_FIRST), "--check", "--diff")
+    assert "001_one" in done.stdout
+    assert "changed=1" in done.stdout
+    assert _sql(host, "SELECT to_regclass('one') IS NULL", scratch) == "t"

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end-to-end scenario: one lab, built from nothing at the start, shared by all files in their order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from lab import credentials, docker_engine, hosts, image, inventory, playbook
+from lab.paths import BUILD, INVENTORY, ROOT
+
+
+def on(host: str, script: str, *, check: bool = True) -> str:
+    """Run a shell script as root on a lab host, from the machine's side: what a fault or a hand edit would do."""
+    done = subprocess.run(["docker", "exec", host, "/bin/bash", "-c", script], capture_output=True, text=True, check=False)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{host}: {script!r} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def api(host: str, path: str) -> dict:
+    """GET of an engine's control API, on the engine's own loopback."""
+    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/v1/{path}', timeout=5).read().decode())"
+    return json.loads(on(host, f'python3 -c "{ask}"'))
+
+
+def sql(query: str, host: str = "hft-db-01") -> list[list[str]]:
+    """Rows of a query in hft_db, asked on the host itself as postgres."""
+    out = on(host, f"runuser -u postgres -- psql -XAtq -F '|' -d hft_db -c \"{query}\"")
+    return [line.split("|") for line in out.splitlines()]
+
+
+def venue_log() -> list[dict]:
+    """The venue's append-only log: the truth about orders."""
+    out = on("hft-mon-01", "cat /var/log/paper_venue/venue.jsonl")
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+def eventually(what: str, probe: Callable[[], object], timeout_s: float = 30) -> object:
+    """The first true answer of probe; fails naming what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = probe()
+        except (AssertionError, ValueError) as wrong:
+            last = wrong
+        else:
+            if last:
+                return last
+        time.sleep(0.5)
+    raise AssertionError(f"not within {timeout_s} s: {what}; last seen: {last!r}")
+
+
+@pytest.fixture(scope="session")
+def virgin_lab() -> None:
+    """Bare hosts, whatever was there before."""
+    docker_engine.ensure()
+    network, every = inventory.read(INVENTORY)
+    hosts.down(network)
+    for target in sorted({host.image for host in every}):
+        image.build(target)
+    credentials.ensure()
+    hosts.up(network, every)
+
+
+@pytest.fixture(scope="session")
+def check_run(virgin_lab: None) -> playbook.Run:
+    """site.yml in check mode on the bare hosts."""
+    return playbook.run("site", "--check", record="site_check", show=False)
+
+
+@pytest.fixture(scope="session")
+def demo(check_run: playbook.Run) -> dict:
+    """`make demo` as a user types it, on those bare hosts; returns build/demo.json."""
+    done = subprocess.run(["make", "demo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    (BUILD / "log" / "make_demo.log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, f"make demo ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
+    return json.loads((BUILD / "demo.json").read_text())

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What happens when a part dies: trading is never doubled, and commits go on."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+from conftest import api, eventually, on, sql, venue_log
+
+from lab import playbook
+
+
+def _orders() -> int:
+    return int(sql("SELECT count(*) FROM orders")[0][0])
+
+
+def test_commits_flow_without_one_of_the_standbys(demo: dict) -> None:
+    subprocess.run(["docker", "pause", "hft-prod-02"], check=True, capture_output=True)
+    try:
+        before = _orders()
+        eventually("orders committed while a standby is away", lambda: _orders() > before + 20)
+    finally:
+        subprocess.run(["docker", "unpause", "hft-prod-02"], check=True, capture_output=True)
+    eventually("both standbys stream again",
+               lambda: sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") == [["2"]], 60)
+
+
+def test_a_killed_engine_comes_back_as_standby(demo: dict) -> None:
+    before = api("hft-prod-01", "status")
+    assert before["role"] == "primary"
+    on("hft-prod-01", "systemctl kill --signal=KILL hft_system.service")
+    after = eventually("the service is back", lambda: api("hft-prod-01", "status"), 60)
+    assert after["holder"] != before["holder"], "a restart must be another incarnation"
+    for _ in range(10):
+        assert api("hft-prod-01", "status")["role"] == "standby"
+        assert api("hft-prod-02", "status")["role"] == "standby"
+        time.sleep(0.5)
+
+
+def test_trading_starts_again_on_request_under_a_higher_epoch(demo: dict) -> None:
+    before = int(sql("SELECT max(epoch) FROM engine_lease")[0][0])
+    start = playbook.run("trading", "-e", "trading_action=start", "-e", "trading_engine=hft-prod-01", record="trading_restart", show=False)
+    assert start.rc == 0, start.output[-3000:]
+    assert api("hft-prod-01", "status")["role"] == "primary"
+    assert int(sql("SELECT max(epoch) FROM engine_lease")[0][0]) > before
+
+
+def test_a_second_engine_is_refused_while_the_first_trades(demo: dict) -> None:
+    refused = playbook.run("trading", "-e", "trading_action=start", "-e", "trading_engine=hft-prod-02", record="trading_second", show=False)
+    assert refused.rc != 0
+    assert "hft-prod-01" in refused.output, "the refusal must name who holds"
+    assert api("hft-prod-02", "status")["role"] == "standby"
+
+
+def test_the_venue_never_saw_two_holders(demo: dict) -> None:
+    highest: dict[str, int] = {}
+    used_by: dict[tuple[str, int], set[str]] = {}
+    for line in venue_log():
+        if line["ev"] != "accepted":
+            continue
+        strategy, epoch = line["strategy"], int(line["epoch"])
+        assert epoch >= highest.get(strategy, 0), f"order under epoch {epoch} after {highest[strategy]}"
+        highest[strategy] = epoch
+        used_by.setdefault((strategy, epoch), set()).add(line["holder"])
+    assert highest
+    assert [key for key, holders in used_by.items() if len(holders) > 1] == []

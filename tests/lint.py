@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs every linter, the later ones also when an earlier one complained; each counts as one test."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from stage_runner import junit
+
+_LINTERS = {
+    "yamllint": ("yamllint", "--strict", "."),
+    "ruff": ("ruff", "check", "--no-cache", "."),
+    "ansible-lint": ("ansible-lint", "--offline", "--nocolor", "--strict"),
+    "antsibull-changelog": ("antsibull-changelog", "lint"),
+}
+
+
+def main() -> int:
+    steps = []
+    for name, argv in _LINTERS.items():
+        print(f"==> {name}", flush=True)
+        begin = time.monotonic()
+        code = subprocess.run(argv).returncode
+        steps.append(junit.Step(name, time.monotonic() - begin, None if code == 0 else f"ended with {code}"))
+    if "STAGE_JUNIT" in os.environ:
+        junit.write("lint", steps, Path(os.environ["STAGE_JUNIT"]))
+    return int(any(step.failure for step in steps))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

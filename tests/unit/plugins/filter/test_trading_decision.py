@@ -1,0 +1,72 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.hft.ops.plugins.filter.engine_trading import trading_decision, trading_rows
+
+
+def _info(name: str, holder: str | None = None, role: str = "standby", **more: Any) -> dict:
+    """What hft.ops.engine_info returned for one engine; holder: as its lease row says."""
+    strategy = {"id": "mm", "state": "running" if role == "primary" else "stopped", "trading": role == "primary", "holder": holder,
+                "epoch": 4, "killed": False, "performance": {"orders": 9}}
+    return {"reason": "", "status": {"role": role, "version": "1", "engine": name, "holder": f"{name}/aa", "killswitch": False,
+                                     "trading_enabled": role == "primary", "strategies": [strategy], **more}}
+
+
+_NOBODY = {"e1": _info("e1"), "e2": _info("e2")}
+_E1_HOLDS = {"e1": _info("e1", "e1/aa", "primary"), "e2": _info("e2", "e1/aa")}
+_SILENT = {"status": {}, "reason": "connection refused"}
+_UNREACHABLE = {"unreachable": True, "msg": "no route"}
+
+
+@pytest.mark.parametrize(("engines", "action", "wanted", "start", "stop"), [
+    (_NOBODY, "status", "", [], []),
+    (_NOBODY, "start", "e2", ["e2"], []),
+    (_NOBODY, "stop", "", [], []),
+    (_E1_HOLDS, "start", "", ["e1"], []),
+    (_E1_HOLDS, "start", "e1", ["e1"], []),
+    (_E1_HOLDS, "stop", "", [], ["e1"]),
+    (_E1_HOLDS, "stop", "e2", [], []),
+    ({**_E1_HOLDS, "e3": _SILENT}, "stop", "", [], ["e1"]),
+    ({"e1": _info("e1", "e1/old"), "e2": _UNREACHABLE}, "start", "e1", ["e1"], []),
+])
+def test_decision(engines: dict, action: str, wanted: str, start: list, stop: list) -> None:
+    decision = trading_decision(engines, action, wanted)
+    assert decision["error"] == ""
+    assert (decision["start"], decision["stop"]) == (start, stop)
+
+
+@pytest.mark.parametrize(("engines", "action", "wanted", "words"), [
+    (_NOBODY, "begin", "", ["trading_action=begin", "start, stop, status"]),
+    (_NOBODY, "start", "e9", ["trading_engine=e9", "e1, e2"]),
+    (_NOBODY, "start", "", ["trading_engine", "required", "e1, e2"]),
+    (_E1_HOLDS, "start", "e2", ["e2", "mm is held by e1/aa (epoch 4)", "trading_action=stop"]),
+    ({"e1": _SILENT, "e2": _info("e2")}, "start", "e1", ["e1", "connection refused"]),
+    ({"e1": _UNREACHABLE, "e2": _info("e2")}, "start", "e1", ["e1", "cannot be reached"]),
+    ({"e1": _info("e1", killswitch=True)}, "start", "e1", ["e1", "kill switch", "the engine itself"]),
+    ({"e1": _UNREACHABLE, "e2": _info("e2", "e1/aa")}, "stop", "", ["mm is held by e1/aa (epoch 4)", "does not answer", "systemctl kill"]),
+    ({"e1": _SILENT}, "stop", "", ["no engine answers", "connection refused"]),
+    ({"e1": _SILENT}, "stop", "e1", ["e1", "connection refused", "systemctl kill"]),
+])
+def test_refusal_is_one_line_that_names_what_to_do(engines: dict, action: str, wanted: str, words: list) -> None:
+    decision = trading_decision(engines, action, wanted)
+    assert (decision["start"], decision["stop"]) == ([], [])
+    assert "\n" not in decision["error"]
+    assert [word for word in words if word not in decision["error"]] == []
+
+
+def test_rows_show_silent_and_killed_engines() -> None:
+    rows = trading_rows({"e2": _SILENT, "e1": _info("e1", "e1/aa", "primary"), "e3": _info("e3", killswitch=True)})
+    assert [(row["engine"], row["role"]) for row in rows] == [("e1", "primary"), ("e2", "NO ANSWER"), ("e3", "KILLED")]
+    assert rows[0]["holder"] == "e1/aa"
+    assert rows[0]["trading"] == "yes"
+
+
+def test_row_of_an_ended_process_is_marked() -> None:
+    rows = trading_rows({"e1": _info("e1", "e1/old")})
+    assert rows[0]["holder"] == "e1/old (not answering)"
