@@ -5,7 +5,7 @@
 #include <string>
 
 #include "apps/command_line.hpp"
-#include "apps/hft_system/api.hpp"
+#include "apps/hft_system/api/api.hpp"
 #include "apps/hft_system/application.hpp"
 #include "io/http_server.hpp"
 #include "io/sd_notify.hpp"

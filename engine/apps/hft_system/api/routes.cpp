@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "apps/hft_system/api/routes.hpp"
+
+namespace hft {
+
+const std::vector<Route>& routes() {
+    static const std::vector<Route> table = {
+        {"GET", "/health", Scope::open, liveness},
+        {"GET", "/ready", Scope::open, readiness},
+        {"GET", "/metrics", Scope::open, metrics},
+        {"GET", "/api/v1/metrics", Scope::open, metrics},
+        {"GET", "/api/v1/health", Scope::read, health},
+        {"GET", "/api/v1/status", Scope::read, status},
+        {"GET", "/api/v1/positions", Scope::read, positions},
+        {"GET", "/api/v1/config", Scope::read, get_config},
+        {"PUT", "/api/v1/config", Scope::operate, put_config},
+        {"GET", "/api/v1/killswitch", Scope::read, get_killswitch},
+        {"POST", "/api/v1/killswitch", Scope::kill, latch_killswitch},
+        {"DELETE", "/api/v1/killswitch", Scope::operate, clear_killswitch},
+        {"GET", "/api/v1/strategies", Scope::read, list_strategies},
+        {"GET", "/api/v1/strategies/{id}", Scope::read, get_strategy},
+        {"POST", "/api/v1/strategies/{id}/start", Scope::operate, start_strategy},
+        {"POST", "/api/v1/strategies/{id}/stop", Scope::operate, stop_strategy},
+    };
+    return table;
+}
+
+bool fits(std::string_view pattern, std::string_view path, std::string& id) {
+    constexpr std::string_view kId = "{id}";
+    const std::size_t place = pattern.find(kId);
+    if (place == std::string_view::npos) return pattern == path;
+    const std::string_view tail = pattern.substr(place + kId.size());
+    if (path.substr(0, place) != pattern.substr(0, place) || path.size() <= place + tail.size()) return false;
+    const std::string_view found = path.substr(place, path.size() - place - tail.size());
+    if (path.substr(place + found.size()) != tail || found.find('/') != std::string_view::npos) return false;
+    id = found;
+    return true;
+}
+
+}  // namespace hft

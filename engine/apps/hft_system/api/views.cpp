@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "apps/hft_system/api/views.hpp"
+
+#include <algorithm>
+
+namespace hft {
+
+using Json = nlohmann::json;
+
+Json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnapshot>& rows) {
+    const StrategyConfig& config = app.config().strategies[i];
+    StrategyView& view = app.core().view(i);
+    HotView& hot = app.core().hot();
+    const LeaseSnapshot& row = rows[i];
+    const RiskCheck halted = view.halted.load();
+    const Nanos now = boot_ns();
+    const double left = static_cast<double>(std::max<Nanos>(0, view.right_until.load() - now)) / 1e9;
+    const bool venue_up = app.core().venue_up(app.config().venue_index(config.venue));
+    const bool trading = view.running.load() && view.active.load() && left > 0 && hot.enabled.load() && !hot.killed.load() && venue_up &&
+                         !hot.queue_full.load();
+    Json json = {{"id", config.id},
+                 {"type", config.type},
+                 {"venue", config.venue},
+                 {"symbol", config.symbol},
+                 {"state", halted != RiskCheck::none ? "halted" : (view.running.load() ? "running" : "stopped")},
+                 {"trading", trading},
+                 {"holder", row.holder.empty() ? Json(nullptr) : Json(row.holder)},
+                 {"epoch", row.epoch},
+                 {"killed", row.killed},
+                 {"lease_seconds_left", left},
+                 {"open_orders", view.open_orders.load()},
+                 {"position", to_double(view.position.load())},
+                 {"performance",
+                  {{"daily_pnl_usd", view.daily_pnl.load()},
+                   {"realised_pnl_usd", view.realised_pnl.load()},
+                   {"orders", view.orders[static_cast<std::size_t>(OrderStatus::sent)].load()},
+                   {"fills", view.fills.load()}}}};
+    if (halted != RiskCheck::none) json["halt_reason"] = to_text(halted);
+    return json;
+}
+
+Json strategies_json(Application& app) {
+    Json list = Json::array();
+    const auto rows = app.keeper().snapshot();
+    for (std::size_t i = 0; i < app.config().strategies.size(); ++i) list.push_back(strategy_json(app, i, rows));
+    return list;
+}
+
+const char* role(Application& app) { return app.keeper().primary() ? "primary" : "standby"; }
+
+}  // namespace hft
