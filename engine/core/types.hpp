@@ -11,6 +11,7 @@ namespace hft {
 using StrategyName = FixedString<32>;
 using SymbolName = FixedString<16>;
 using VenueName = FixedString<16>;
+using AccountName = FixedString<16>;
 using EngineName = FixedString<32>;
 using Incarnation = FixedString<24>;
 using HolderName = FixedString<56>;  // <engine>/<incarnation>
@@ -84,6 +85,8 @@ enum class RejectReason : std::uint8_t {
     self_match,
     unknown_order,
     not_logged_in,
+    foreign_account,
+    impaired,
 };
 inline const char* to_text(RejectReason reason) noexcept {
     switch (reason) {
@@ -107,11 +110,15 @@ inline const char* to_text(RejectReason reason) noexcept {
             return "unknown_order";
         case RejectReason::not_logged_in:
             return "not_logged_in";
+        case RejectReason::foreign_account:
+            return "foreign_account";
+        case RejectReason::impaired:
+            return "impaired";
     }
     return "none";
 }
 
-enum class CancelReason : std::uint8_t { requested, fenced, disconnected };
+enum class CancelReason : std::uint8_t { requested, fenced, disconnected, heartbeat, self_match };
 inline const char* to_text(CancelReason reason) noexcept {
     switch (reason) {
         case CancelReason::requested:
@@ -120,6 +127,10 @@ inline const char* to_text(CancelReason reason) noexcept {
             return "fenced";
         case CancelReason::disconnected:
             return "disconnected";
+        case CancelReason::heartbeat:
+            return "heartbeat";
+        case CancelReason::self_match:
+            return "self_match";
     }
     return "requested";
 }

@@ -25,6 +25,7 @@ JsonLine order_line(const char* event, Nanos now, const VenueOrder& o) {
         .add("epoch", o.order.epoch)
         .add("seq", o.order.seq)
         .add("holder", o.holder.view())
+        .add("account", o.account.view())
         .add("order_id", o.id);
     return line;
 }
@@ -37,6 +38,25 @@ void add_order(JsonLine& line, const NewOrder& order) {
         .add("tick", order.intent.tick)
         .add("leg", static_cast<int>(order.intent.leg))
         .add("sent_ns", order.sent_ns);
+}
+
+DropCopy copy_of(DropCopyKind kind, const VenueOrder& order, Nanos now) {
+    DropCopy copy;
+    copy.kind = kind;
+    copy.strategy = order.order.strategy;
+    copy.symbol = order.order.symbol;
+    copy.holder = order.holder;
+    copy.epoch = order.order.epoch;
+    copy.seq = order.order.seq;
+    copy.venue_order_id = order.id;
+    copy.intent = order.order.intent;
+    copy.side = order.order.side;
+    copy.order_price = order.order.price;
+    copy.order_quantity = order.order.quantity;
+    copy.cumulative = order.cumulative;
+    copy.sent_ns = order.order.sent_ns;
+    copy.venue_ns = now;
+    return copy;
 }
 
 }  // namespace
@@ -70,8 +90,9 @@ std::uint64_t VenueCore::highest_epoch(const StrategyName& strategy) const {
 
 // ---- rebuilding -------------------------------------------------------------------------------------------------------
 
-void VenueCore::restore_epoch(const StrategyName& strategy, std::uint64_t epoch, const HolderName& holder) {
+void VenueCore::restore_epoch(const StrategyName& strategy, const AccountName& account, std::uint64_t epoch, const HolderName& holder) {
     StrategyState& s = state(strategy);
+    if (s.account.empty()) s.account = account;
     if (epoch < s.epoch) return;
     if (epoch > s.epoch) s.last_seq = 0;
     s.epoch = epoch;
@@ -86,7 +107,7 @@ void VenueCore::restore_position(const StrategyName& strategy, Quantity position
 }
 
 void VenueCore::restore_accepted(const VenueOrder& order, std::uint64_t venue_tick) {
-    restore_epoch(order.order.strategy, order.order.epoch, order.holder);
+    restore_epoch(order.order.strategy, order.account, order.order.epoch, order.holder);
     StrategyState& s = state(order.order.strategy);
     if (order.order.epoch == s.epoch) s.last_seq = std::max(s.last_seq, order.order.seq);
     orders_[order.id] = order;
@@ -118,6 +139,7 @@ void VenueCore::restored(Nanos now, std::string_view version) {
         state(order.order.strategy).ended.push_back(describe(order, now));
         JsonLine line = order_line("cancelled", now, order);
         line.add("reason", to_text(CancelReason::disconnected)).add("cumulative", order.cumulative);
+        add_order(line, order.order);
         output_.log(line.str());
     }
     orders_.clear();
@@ -138,7 +160,13 @@ void VenueCore::log_state(std::string_view event, Nanos now, std::string_view ve
     std::string list = "[";
     for (const auto& [name, s] : strategies_) {
         if (list.size() > 1) list += ',';
-        list += JsonLine().add("strategy", name).add("epoch", s.epoch).add("holder", s.holder.view()).add("position", s.position).str();
+        list += JsonLine()
+                    .add("strategy", name)
+                    .add("account", s.account.view())
+                    .add("epoch", s.epoch)
+                    .add("holder", s.holder.view())
+                    .add("position", s.position)
+                    .str();
     }
     line.raw("strategies", list + "]");
     output_.log(line.str());
@@ -147,16 +175,25 @@ void VenueCore::log_state(std::string_view event, Nanos now, std::string_view ve
 // ---- sessions ---------------------------------------------------------------------------------------------------------
 
 void VenueCore::on_login(SessionId session, const Login& login, Nanos now) {
-    sessions_[session] = holder_of(login);
-    output_.log(JsonLine().add("t", now).add("ev", "login").add("session", session).add("holder", sessions_[session].view()).str());
-    for (const auto& [name, s] : strategies_) output_.send(session, EpochInfo{s.name, s.epoch});
-    output_.send(session, LoginAck{name_});
+    const Session& opened = sessions_[session] = Session{holder_of(login), login.account, login.kind};
+    output_.log(JsonLine()
+                    .add("t", now)
+                    .add("ev", "login")
+                    .add("session", session)
+                    .add("holder", opened.holder.view())
+                    .add("account", opened.account.view())
+                    .add("kind", login.kind == SessionKind::drop_copy ? "drop_copy" : "order_entry")
+                    .str());
+    for (const auto& [name, s] : strategies_) {
+        if (s.account == login.account || s.account.empty()) output_.send(session, EpochInfo{s.name, s.epoch});
+    }
+    output_.send(session, LoginAck{name_, 0, true});
 }
 
 void VenueCore::on_disconnect(SessionId session, Nanos now) {
     const auto found = sessions_.find(session);
     if (found == sessions_.end()) return;
-    output_.log(JsonLine().add("t", now).add("ev", "logout").add("session", session).add("holder", found->second.view()).str());
+    output_.log(JsonLine().add("t", now).add("ev", "logout").add("session", session).add("holder", found->second.holder.view()).str());
     sessions_.erase(found);
     std::vector<std::uint64_t> gone;
     for (const auto& [id, order] : orders_) {
@@ -174,7 +211,10 @@ void VenueCore::on_disconnect(SessionId session, Nanos now) {
 void VenueCore::reject(SessionId session, const NewOrder& order, RejectReason reason, Nanos now) {
     VenueOrder refused;
     const auto found = sessions_.find(session);
-    if (found != sessions_.end()) refused.holder = found->second;
+    if (found != sessions_.end()) {
+        refused.holder = found->second.holder;
+        refused.account = found->second.account;
+    }
     refused.order = order;
     JsonLine line = order_line("rejected", now, refused);
     line.add("reason", to_text(reason)).add("highest", highest_epoch(order.strategy));
@@ -183,9 +223,18 @@ void VenueCore::reject(SessionId session, const NewOrder& order, RejectReason re
     output_.send(session, Rejected{order.strategy, order.epoch, order.seq, order.intent, reason, order.sent_ns, now});
 }
 
+// Why a session may not act for the strategy under this epoch.
+RejectReason VenueCore::refusal(const StrategyState& strategy, const Session& session, std::uint64_t epoch) {
+    if (strategy.account != session.account) return RejectReason::foreign_account;
+    if (epoch < strategy.epoch) return RejectReason::stale_epoch;
+    if (epoch == strategy.epoch && !strategy.holder.empty() && strategy.holder != session.holder) return RejectReason::foreign_incarnation;
+    return RejectReason::none;
+}
+
 void VenueCore::on_order(SessionId session, const NewOrder& order, Nanos now) {
-    const auto holder = sessions_.find(session);
-    if (holder == sessions_.end()) return reject(session, order, RejectReason::not_logged_in, now);
+    const auto found = sessions_.find(session);
+    if (found == sessions_.end()) return reject(session, order, RejectReason::not_logged_in, now);
+    const Session& from = found->second;
     Market* market = this->market(order.symbol);
     if (market == nullptr) return reject(session, order, RejectReason::unknown_symbol, now);
     if (order.price <= 0 || order.price % market->step != 0) return reject(session, order, RejectReason::bad_price, now);
@@ -193,22 +242,19 @@ void VenueCore::on_order(SessionId session, const NewOrder& order, Nanos now) {
     if (order.strategy.empty()) return reject(session, order, RejectReason::unknown_order, now);
 
     StrategyState& s = state(order.strategy);
-    const bool lower = order.epoch < s.epoch;
-    const bool foreign = order.epoch == s.epoch && !s.holder.empty() && s.holder != holder->second;
-    const bool stale = lower || foreign;
-    if (stale && mode_ == FenceMode::enforce) {
-        return reject(session, order, lower ? RejectReason::stale_epoch : RejectReason::foreign_incarnation, now);
-    }
+    if (s.account.empty()) s.account = from.account;
+    const RejectReason reason = refusal(s, from, order.epoch);
+    const bool stale = reason != RejectReason::none;
+    if (reason == RejectReason::foreign_account || (stale && mode_ == FenceMode::enforce)) return reject(session, order, reason, now);
     if (!stale) {
         if (order.epoch > s.epoch) s.last_seq = 0;
         s.epoch = order.epoch;
-        s.holder = holder->second;
+        s.holder = from.holder;
         if (order.seq <= s.last_seq) return reject(session, order, RejectReason::duplicate_seq, now);
         s.last_seq = order.seq;
     }
-    // An order never meets another of its own strategy.
-    const auto resting =
-        market->book.best(opposite(order.side), [&](std::uint64_t id) { return orders_.at(id).order.strategy != order.strategy; });
+    // An order never meets another of its own account.
+    const auto resting = market->book.best(opposite(order.side), [&](std::uint64_t id) { return orders_.at(id).account != from.account; });
     if (resting && (order.side == Side::buy ? order.price >= resting->price : order.price <= resting->price)) {
         return reject(session, order, RejectReason::self_match, now);
     }
@@ -216,13 +262,15 @@ void VenueCore::on_order(SessionId session, const NewOrder& order, Nanos now) {
     VenueOrder accepted;
     accepted.id = next_order_id_++;
     accepted.session = session;
-    accepted.holder = holder->second;
+    accepted.holder = from.holder;
+    accepted.account = from.account;
     accepted.order = order;
     JsonLine line = order_line("accepted", now, accepted);
     add_order(line, order);
     line.add("venue_tick", market->tick).add("stale", stale);
     output_.log(line.str());
     output_.send(session, Accepted{order.strategy, order.epoch, order.seq, accepted.id, order.intent, order.sent_ns, now});
+    copy(accepted.account, copy_of(DropCopyKind::accepted, accepted, now));
     VenueOrder& live = orders_.emplace(accepted.id, accepted).first->second;
     match(*market, live, now);
 }
@@ -277,6 +325,11 @@ void VenueCore::fill(VenueOrder& order, Price price, Quantity quantity, Nanos no
     add_order(line, order.order);
     output_.log(line.str());
     output_.send(order.session, message);
+    DropCopy told = copy_of(DropCopyKind::fill, order, now);
+    told.fill_id = message.fill_id;
+    told.price = price;
+    told.quantity = quantity;
+    copy(order.account, told);
     message.recovered = true;
     keep_fill(message);
     if (order.leaves() <= 0) end(order.id);
@@ -300,10 +353,21 @@ void VenueCore::end(std::uint64_t order_id) {
     orders_.erase(found);
 }
 
+// To whom listens for the account.
+void VenueCore::copy(const AccountName& account, const DropCopy& message) {
+    for (const auto& [id, session] : sessions_) {
+        if (session.kind == SessionKind::drop_copy && session.account == account) output_.send(id, message);
+    }
+}
+
 void VenueCore::cancel(VenueOrder& order, CancelReason reason, Nanos now) {
     JsonLine line = order_line("cancelled", now, order);
     line.add("reason", to_text(reason)).add("cumulative", order.cumulative);
+    add_order(line, order.order);
     output_.log(line.str());
+    DropCopy told = copy_of(DropCopyKind::cancelled, order, now);
+    told.reason = reason;
+    copy(order.account, told);
     output_.send(order.session, Cancelled{order.order.strategy, order.order.epoch, order.order.seq, order.id, reason, order.cumulative,
                                           order.leaves(), now});
     end(order.id);
@@ -347,15 +411,18 @@ FenceCancelled VenueCore::describe(const VenueOrder& order, Nanos now) {
 }
 
 void VenueCore::on_fence(SessionId session, const Fence& fence, Nanos now) {
-    const auto holder = sessions_.find(session);
-    if (holder == sessions_.end() || fence.strategy.empty()) return;
+    const auto found = sessions_.find(session);
+    if (found == sessions_.end() || fence.strategy.empty()) return;
+    const Session& from = found->second;
     StrategyState& s = state(fence.strategy);
-    const bool foreign = fence.epoch == s.epoch && !s.holder.empty() && s.holder != holder->second;
-    const bool refused = (fence.epoch < s.epoch || foreign) && mode_ == FenceMode::enforce;
+    if (s.account.empty()) s.account = from.account;
+    const RejectReason reason = refusal(s, from, fence.epoch);
+    const bool refused = reason == RejectReason::foreign_account || (reason != RejectReason::none && mode_ == FenceMode::enforce);
     FenceAck ack;
     ack.strategy = fence.strategy;
     ack.epoch = fence.epoch;
     ack.granted = !refused;
+    ack.reason = refused ? reason : RejectReason::none;
     ack.venue_ns = now;
     if (!refused) {
         std::vector<std::uint64_t> lower;
@@ -367,17 +434,25 @@ void VenueCore::on_fence(SessionId session, const Fence& fence, Nanos now) {
         if (fence.epoch > s.epoch) s.last_seq = 0;
         if (fence.epoch >= s.epoch) {
             s.epoch = fence.epoch;
-            s.holder = holder->second;
+            s.holder = from.holder;
         }
         output_.log(JsonLine()
                         .add("t", now)
                         .add("ev", "fence")
                         .add("strategy", fence.strategy.view())
                         .add("epoch", fence.epoch)
-                        .add("holder", holder->second.view())
+                        .add("holder", from.holder.view())
+                        .add("account", from.account.view())
                         .add("cancelled", static_cast<std::uint64_t>(lower.size()))
                         .add("last_fill_id", fence.last_fill_id)
                         .str());
+        DropCopy told;
+        told.kind = DropCopyKind::fence;
+        told.strategy = fence.strategy;
+        told.holder = from.holder;
+        told.epoch = fence.epoch;
+        told.venue_ns = now;
+        copy(from.account, told);
         for (const Fill& fill : s.fills) {
             if (fill.fill_id > fence.last_fill_id) output_.send(session, fill);
         }
@@ -397,12 +472,18 @@ void VenueCore::on_fence(SessionId session, const Fence& fence, Nanos now) {
                         .add("ev", "fence_refused")
                         .add("strategy", fence.strategy.view())
                         .add("epoch", fence.epoch)
-                        .add("holder", holder->second.view())
+                        .add("holder", from.holder.view())
+                        .add("account", from.account.view())
                         .add("highest", s.epoch)
+                        .add("reason", to_text(reason))
                         .str());
     }
     ack.highest = s.epoch;
     output_.send(session, ack);
+}
+
+void VenueCore::on_drop_copy_request(SessionId session, const DropCopyRequest& request, Nanos now) {
+    output_.send(session, DropCopyEnd{request.strategy, 0, false, now});
 }
 
 // ---- market -----------------------------------------------------------------------------------------------------------

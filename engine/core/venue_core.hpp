@@ -31,6 +31,8 @@ public:
     virtual void send(SessionId session, const CancelRejected& message) = 0;
     virtual void send(SessionId session, const FenceCancelled& message) = 0;
     virtual void send(SessionId session, const FenceAck& message) = 0;
+    virtual void send(SessionId session, const DropCopy& message) = 0;
+    virtual void send(SessionId session, const DropCopyEnd& message) = 0;
 };
 
 enum class FenceMode : std::uint8_t { enforce, observe };
@@ -39,6 +41,7 @@ struct VenueOrder {
     std::uint64_t id = 0;
     SessionId session = 0;
     HolderName holder;
+    AccountName account;
     NewOrder order;
     Quantity cumulative = 0;
     [[nodiscard]] Quantity leaves() const noexcept { return order.quantity - cumulative; }
@@ -50,7 +53,7 @@ public:
     VenueCore(const VenueName& name, FenceMode mode, std::vector<SymbolSetup> symbols, VenueOutput& output);
 
     // Rebuilding, before the first session: one call a record of the log, in order, then restored().
-    void restore_epoch(const StrategyName& strategy, std::uint64_t epoch, const HolderName& holder);
+    void restore_epoch(const StrategyName& strategy, const AccountName& account, std::uint64_t epoch, const HolderName& holder);
     void restore_position(const StrategyName& strategy, Quantity position, std::uint64_t last_fill_id);
     void restore_accepted(const VenueOrder& order, std::uint64_t venue_tick);
     void restore_fill(const Fill& fill);
@@ -66,6 +69,7 @@ public:
     void on_order(SessionId session, const NewOrder& order, Nanos now);
     void on_cancel(SessionId session, const CancelOrder& cancel, Nanos now);
     void on_fence(SessionId session, const Fence& fence, Nanos now);
+    void on_drop_copy_request(SessionId session, const DropCopyRequest& request, Nanos now);
     void on_disconnect(SessionId session, Nanos now);
     void on_step(const TickGenerator::Step& step);
 
@@ -83,8 +87,14 @@ private:
         Price ask = 0;
         std::uint64_t tick = 0;
     };
+    struct Session {
+        HolderName holder;
+        AccountName account;
+        SessionKind kind = SessionKind::order_entry;
+    };
     struct StrategyState {
         StrategyName name;
+        AccountName account;  // of who used it first; nobody else may
         std::uint64_t epoch = 0;
         HolderName holder;
         std::uint64_t last_seq = 0;  // under epoch
@@ -96,10 +106,12 @@ private:
 
     StrategyState& state(const StrategyName& name);
     Market* market(const SymbolName& symbol);
+    [[nodiscard]] static RejectReason refusal(const StrategyState& strategy, const Session& session, std::uint64_t epoch);
     void reject(SessionId session, const NewOrder& order, RejectReason reason, Nanos now);
     void fill(VenueOrder& order, Price price, Quantity quantity, Nanos now, std::uint64_t tick);
     void keep_fill(const Fill& fill);
     void end(std::uint64_t order_id);
+    void copy(const AccountName& account, const DropCopy& message);
     void cancel(VenueOrder& order, CancelReason reason, Nanos now);
     void match(Market& market, VenueOrder& incoming, Nanos now);
     [[nodiscard]] static FenceCancelled describe(const VenueOrder& order, Nanos now);
@@ -109,7 +121,7 @@ private:
     VenueOutput& output_;
     std::map<std::string, Market, std::less<>> markets_;
     std::map<std::string, StrategyState, std::less<>> strategies_;
-    std::unordered_map<SessionId, HolderName> sessions_;
+    std::unordered_map<SessionId, Session> sessions_;
     std::map<std::uint64_t, VenueOrder> orders_;
     std::uint64_t next_order_id_ = 1;
     std::uint64_t next_fill_id_ = 1;

@@ -50,14 +50,16 @@ std::vector<VenueConfig> read_venues(const ConfigObject& root, ConfigErrors& err
     std::vector<VenueConfig> venues;
     const Json* list = root.list("venues");
     for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-        const ConfigObject object(&(*list)[i], "/venues/" + std::to_string(i), {"name", "host", "order_port", "market_data_port", "fence"},
-                                  errors);
+        const ConfigObject object(&(*list)[i], "/venues/" + std::to_string(i),
+                                  {"name", "host", "order_port", "market_data_port", "fence", "account", "heartbeat_ms"}, errors);
         VenueConfig venue;
         venue.name = object.name("name", VenueName::kCapacity);
         venue.host = object.text("host", 253);
         venue.order_port = static_cast<std::uint16_t>(object.integer("order_port", 1, kMaxPort));
         venue.market_data_port = static_cast<std::uint16_t>(object.integer("market_data_port", 1, kMaxPort));
         venue.fence = object.choice("fence", {"epoch", "none"});
+        venue.account = object.name("account", AccountName::kCapacity, "main");
+        venue.heartbeat_ms = static_cast<std::uint32_t>(object.integer("heartbeat_ms", 0, 60'000, 500));
         const bool twice = std::any_of(venues.begin(), venues.end(), [&](const VenueConfig& v) { return v.name == venue.name; });
         if (twice && !venue.name.empty()) errors.add(object.pointer("name"), "venue \"" + venue.name + "\" stands twice");
         venues.push_back(venue);
@@ -188,7 +190,9 @@ Json EngineConfig::json() const {
                               {"host", v.host},
                               {"order_port", v.order_port},
                               {"market_data_port", v.market_data_port},
-                              {"fence", v.fence}});
+                              {"fence", v.fence},
+                              {"account", v.account},
+                              {"heartbeat_ms", v.heartbeat_ms}});
     }
     Json strategy_list = Json::array();
     for (const StrategyConfig& s : strategies) {

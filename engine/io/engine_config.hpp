@@ -34,6 +34,8 @@ struct VenueConfig {
     std::uint16_t order_port = 0;
     std::uint16_t market_data_port = 0;
     std::string fence;  // epoch or none
+    std::string account;
+    std::uint32_t heartbeat_ms = 500;  // 0: none
 };
 
 struct StrategyLimitsConfig {

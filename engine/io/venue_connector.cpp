@@ -76,17 +76,19 @@ std::string VenueConnector::connect(std::size_t index) {
     const VenueAddress& venue = venues_[index];
     TcpResult orders = tcp_connect(venue.host, venue.order_port, kConnectLimit, user_timeout_);
     if (!orders.error.empty()) return "order entry " + orders.error;
-    if (std::string error = log_in(orders.fd.get()); !error.empty()) return "order entry login: " + error;
+    if (std::string error = log_in(orders.fd.get(), venue); !error.empty()) return "order entry login: " + error;
     TcpResult market_data = tcp_connect(venue.host, venue.market_data_port, kConnectLimit, user_timeout_);
     if (!market_data.error.empty()) return "market data " + market_data.error;
-    transport_.hand_over(index, std::move(orders.fd), std::move(market_data.fd));
+    transport_.hand_over(index, std::move(orders.fd), std::move(market_data.fd), venue.heartbeat);
     return {};
 }
 
-std::string VenueConnector::log_in(int fd) {
+std::string VenueConnector::log_in(int fd, const VenueAddress& venue) {
     const Nanos end = boot_ns() + kConnectLimit;
     std::array<std::byte, wire::kMaxFrame> frame{};
-    const std::size_t size = wire::encode(login_, frame.data());
+    Login login = login_;
+    login.account = AccountName(venue.account);
+    const std::size_t size = wire::encode(login, frame.data());
     if (::send(fd, frame.data(), size, MSG_NOSIGNAL) != static_cast<ssize_t>(size)) return std::strerror(errno);
     for (;;) {
         if (!read_exactly(fd, frame.data(), wire::kHeader, end)) return "no answer";
@@ -95,7 +97,16 @@ std::string VenueConnector::log_in(int fd) {
         if (length < wire::kHeader || length > wire::kMaxFrame) return "answer is no frame of ours";
         if (!read_exactly(fd, frame.data() + wire::kHeader, length - wire::kHeader, end)) return "answer ends early";
         const std::span<const std::byte> bytes(frame.data(), length);
-        if (wire::next_frame(bytes).type == wire::Type::login_ack) return wire::decode<LoginAck>(bytes) ? "" : "bad login answer";
+        if (wire::next_frame(bytes).type == wire::Type::login_ack) {
+            const auto answer = wire::decode<LoginAck>(bytes);
+            if (!answer) return "bad login answer";
+            const Nanos timeout = static_cast<Nanos>(answer->heartbeat_timeout_ms) * kMillisecond;
+            if (timeout != 0 && (venue.heartbeat == 0 || venue.heartbeat >= timeout)) {
+                return "the venue ends a session that is silent for " + std::to_string(answer->heartbeat_timeout_ms) +
+                       " ms; set heartbeat_ms of this venue to half of that or less";
+            }
+            return {};
+        }
         const auto info = wire::decode<EpochInfo>(bytes);
         if (wire::next_frame(bytes).type != wire::Type::epoch_info || !info) return "unexpected answer";
         const std::lock_guard lock(mutex_);

@@ -15,10 +15,14 @@ namespace {
 
 using Json = nlohmann::json;
 
+// Empty in a log from before accounts.
+AccountName account_of(const Json& line) { return AccountName(line.value("account", "")); }
+
 VenueOrder order_of(const Json& line) {
     VenueOrder order;
     order.id = line.at("order_id").get<std::uint64_t>();
     order.holder = HolderName(line.at("holder").get<std::string>());
+    order.account = account_of(line);
     order.order.strategy = StrategyName(line.at("strategy").get<std::string>());
     order.order.symbol = SymbolName(line.at("symbol").get<std::string>());
     order.order.epoch = line.at("epoch").get<std::uint64_t>();
@@ -62,7 +66,7 @@ void apply(const Json& line, VenueCore& core) {
         core.restore_counters(line.at("last_order_id").get<std::uint64_t>(), last_fill, line.at("tick_base").get<std::uint64_t>());
         for (const Json& s : line.at("strategies")) {
             const StrategyName name(s.at("strategy").get<std::string>());
-            core.restore_epoch(name, s.at("epoch").get<std::uint64_t>(), HolderName(s.at("holder").get<std::string>()));
+            core.restore_epoch(name, account_of(s), s.at("epoch").get<std::uint64_t>(), HolderName(s.at("holder").get<std::string>()));
             core.restore_position(name, s.at("position").get<Quantity>(), last_fill);
         }
     } else if (event == "accepted") {
@@ -72,7 +76,7 @@ void apply(const Json& line, VenueCore& core) {
     } else if (event == "cancelled") {
         core.restore_cancelled(line.at("order_id").get<std::uint64_t>());
     } else if (event == "fence") {
-        core.restore_epoch(StrategyName(line.at("strategy").get<std::string>()), line.at("epoch").get<std::uint64_t>(),
+        core.restore_epoch(StrategyName(line.at("strategy").get<std::string>()), account_of(line), line.at("epoch").get<std::uint64_t>(),
                            HolderName(line.at("holder").get<std::string>()));
     }
 }

@@ -29,6 +29,7 @@ struct VenueServer::Session {
     Fd fd;
     bool orders = false;  // else market data
     bool logged_in = false;
+    SessionKind kind = SessionKind::order_entry;
     bool dead = false;
     std::string why;
     std::vector<std::byte> in;
@@ -135,12 +136,27 @@ void VenueServer::read(Session& session) {
 bool VenueServer::handle(Session& session, const std::byte* data, std::size_t size) {
     const std::span<const std::byte> frame(data, size);
     const Nanos now = wall_ns();
-    switch (wire::next_frame(frame).type) {
+    const wire::Type type = wire::next_frame(frame).type;
+    if (session.kind == SessionKind::drop_copy && type != wire::Type::heartbeat && type != wire::Type::drop_copy_request) return false;
+    switch (type) {
         case wire::Type::login: {
             const auto login = wire::decode<Login>(frame);
-            if (!login || session.logged_in || login->engine.empty() || login->incarnation.empty()) return false;
+            if (!login || session.logged_in || login->engine.empty() || login->incarnation.empty() || login->account.empty()) return false;
             session.logged_in = true;
+            session.kind = login->kind;
             core_.on_login(session.id, *login, now);
+            return true;
+        }
+        case wire::Type::heartbeat: {
+            const auto heartbeat = wire::decode<Heartbeat>(frame);
+            if (!heartbeat || !session.logged_in) return false;
+            put(session.id, HeartbeatAck{heartbeat->sent_ns, now});
+            return true;
+        }
+        case wire::Type::drop_copy_request: {
+            const auto request = wire::decode<DropCopyRequest>(frame);
+            if (!request || !session.logged_in) return false;
+            core_.on_drop_copy_request(session.id, *request, now);
             return true;
         }
         case wire::Type::new_order: {
@@ -234,5 +250,7 @@ void VenueServer::send(SessionId session, const Cancelled& message) { put(sessio
 void VenueServer::send(SessionId session, const CancelRejected& message) { put(session, message); }
 void VenueServer::send(SessionId session, const FenceCancelled& message) { put(session, message); }
 void VenueServer::send(SessionId session, const FenceAck& message) { put(session, message); }
+void VenueServer::send(SessionId session, const DropCopy& message) { put(session, message); }
+void VenueServer::send(SessionId session, const DropCopyEnd& message) { put(session, message); }
 
 }  // namespace hft

@@ -61,6 +61,8 @@ private:
     void send(SessionId session, const CancelRejected& message) override;
     void send(SessionId session, const FenceCancelled& message) override;
     void send(SessionId session, const FenceAck& message) override;
+    void send(SessionId session, const DropCopy& message) override;
+    void send(SessionId session, const DropCopyEnd& message) override;
     template <typename M>
     void put(SessionId session, const M& message);
 

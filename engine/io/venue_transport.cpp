@@ -27,8 +27,11 @@ VenueTransport::~VenueTransport() {
 
 bool VenueTransport::wants_session(std::size_t venue) const noexcept { return venues_[venue]->wanted.load(std::memory_order_acquire); }
 
-void VenueTransport::hand_over(std::size_t venue, Fd orders, Fd market_data) noexcept {
+Nanos VenueTransport::round_trip(std::size_t venue) const noexcept { return venues_[venue]->round_trip.load(std::memory_order_relaxed); }
+
+void VenueTransport::hand_over(std::size_t venue, Fd orders, Fd market_data, Nanos heartbeat) noexcept {
     Venue& v = *venues_[venue];
+    v.next_session_heartbeat.store(heartbeat, std::memory_order_relaxed);
     v.wanted.store(false, std::memory_order_relaxed);
     v.next_market_data.store(market_data.release(), std::memory_order_relaxed);
     v.next_orders.store(orders.release(), std::memory_order_release);
@@ -43,6 +46,9 @@ void VenueTransport::take_over(std::size_t index, VenueEvents& events) noexcept 
     v.orders_in.filled = 0;
     v.market_data_in.filled = 0;
     v.out_filled = 0;
+    v.heartbeat = v.next_session_heartbeat.load(std::memory_order_relaxed);
+    v.next_heartbeat = 0;
+    v.round_trip.store(0, std::memory_order_relaxed);
     v.up = true;
     v.broken = false;
     for (const int fd : {v.orders.get(), v.market_data.get()}) {
@@ -73,6 +79,7 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
     for (std::size_t i = 0; i < venues_.size(); ++i) {
         Venue& v = *venues_[i];
         if (!v.up) continue;
+        if (v.heartbeat > 0) beat(i);
         if (v.out_filled != 0) flush(i);
         bool alive = !v.broken;
         // Answers first: a strategy decides on what is known.
@@ -115,7 +122,7 @@ bool VenueTransport::receive(int fd, Buffer& buffer, F&& each) noexcept {
     return true;
 }
 
-bool VenueTransport::dispatch_order(std::size_t, const std::byte* data, std::size_t size, VenueEvents& events) noexcept {
+bool VenueTransport::dispatch_order(std::size_t index, const std::byte* data, std::size_t size, VenueEvents& events) noexcept {
     const std::span<const std::byte> frame(data, size);
     const auto hand = [&](auto decoded, auto method) {
         if (!decoded) return false;
@@ -137,9 +144,22 @@ bool VenueTransport::dispatch_order(std::size_t, const std::byte* data, std::siz
             return hand(wire::decode<FenceCancelled>(frame), &VenueEvents::on_fence_cancelled);
         case wire::Type::fence_ack:
             return hand(wire::decode<FenceAck>(frame), &VenueEvents::on_fence_ack);
+        case wire::Type::heartbeat_ack: {
+            const auto answer = wire::decode<HeartbeatAck>(frame);
+            if (answer) venues_[index]->round_trip.store(boot_ns() - answer->sent_ns, std::memory_order_relaxed);
+            return answer.has_value();
+        }
         default:
             return false;
     }
+}
+
+void VenueTransport::beat(std::size_t venue) noexcept {
+    Venue& v = *venues_[venue];
+    const Nanos now = boot_ns();
+    if (now < v.next_heartbeat) return;
+    v.next_heartbeat = now + v.heartbeat;
+    put(venue, Heartbeat{now});
 }
 
 template <typename M>

@@ -25,9 +25,11 @@ public:
     void send(std::size_t venue, const Fence& fence) noexcept override;
     void flush(std::size_t venue) noexcept override;
 
+    // Any thread. Of the last heartbeat; 0 before the first.
+    [[nodiscard]] Nanos round_trip(std::size_t venue) const noexcept;
     // Any thread. True when the venue wants a new pair of sockets.
     [[nodiscard]] bool wants_session(std::size_t venue) const noexcept;
-    void hand_over(std::size_t venue, Fd orders, Fd market_data) noexcept;
+    void hand_over(std::size_t venue, Fd orders, Fd market_data, Nanos heartbeat) noexcept;
 
 private:
     static constexpr std::size_t kReceive = 64 * 1024;
@@ -44,14 +46,19 @@ private:
         Buffer market_data_in;
         std::array<std::byte, kSend> out;
         std::size_t out_filled = 0;
+        Nanos heartbeat = 0;  // between two; 0: none
+        Nanos next_heartbeat = 0;
+        std::atomic<Nanos> round_trip{0};
         bool up = false;
         bool broken = false;
         // Sockets on their way in; -1 when there are none.
         std::atomic<int> next_orders{-1};
         std::atomic<int> next_market_data{-1};
+        std::atomic<Nanos> next_session_heartbeat{0};
         std::atomic<bool> wanted{true};
     };
 
+    void beat(std::size_t venue) noexcept;
     template <typename M>
     void put(std::size_t venue, const M& message) noexcept;
     void take_over(std::size_t index, VenueEvents& events) noexcept;

@@ -16,13 +16,15 @@ namespace hft::wire {
 // A frame: length of the whole (2 bytes), type (1), version (1), then the fields in order, little-endian, unpadded.
 inline constexpr std::size_t kHeader = 4;
 inline constexpr std::size_t kMaxFrame = 512;
-inline constexpr std::uint8_t kVersion = 1;
+inline constexpr std::uint8_t kVersion = 2;
 
 enum class Type : std::uint8_t {
     login = 1,
     new_order = 2,
     cancel_order = 3,
     fence = 4,
+    heartbeat = 5,
+    drop_copy_request = 6,
     login_ack = 16,
     epoch_info = 17,
     accepted = 18,
@@ -32,6 +34,9 @@ enum class Type : std::uint8_t {
     cancel_rejected = 22,
     fence_cancelled = 23,
     fence_ack = 24,
+    heartbeat_ack = 25,
+    drop_copy = 26,
+    drop_copy_end = 27,
     tick = 32,
 };
 
@@ -42,6 +47,19 @@ template <typename V>
 void fields(V& v, Login& m) {
     v(m.engine);
     v(m.incarnation);
+    v(m.account);
+    v(m.kind);
+}
+template <typename V>
+void fields(V& v, Heartbeat& m) {
+    v(m.sent_ns);
+}
+template <typename V>
+void fields(V& v, DropCopyRequest& m) {
+    v(m.strategy);
+    v(m.epoch);
+    v(m.seq);
+    v(m.last_fill_id);
 }
 template <typename V>
 void fields(V& v, NewOrder& m) {
@@ -71,6 +89,13 @@ void fields(V& v, Fence& m) {
 template <typename V>
 void fields(V& v, LoginAck& m) {
     v(m.venue);
+    v(m.heartbeat_timeout_ms);
+    v(m.cancel_on_disconnect);
+}
+template <typename V>
+void fields(V& v, HeartbeatAck& m) {
+    v(m.sent_ns);
+    v(m.venue_ns);
 }
 template <typename V>
 void fields(V& v, EpochInfo& m) {
@@ -163,8 +188,39 @@ void fields(V& v, FenceAck& m) {
     v(m.highest);
     v(m.granted);
     v(m.complete);
+    v(m.reason);
     v(m.cancelled);
     v(m.position);
+    v(m.venue_ns);
+}
+template <typename V>
+void fields(V& v, DropCopy& m) {
+    v(m.kind);
+    v(m.history);
+    v(m.strategy);
+    v(m.symbol);
+    v(m.holder);
+    v(m.epoch);
+    v(m.seq);
+    v(m.venue_order_id);
+    v(m.fill_id);
+    v(m.intent.tick);
+    v(m.intent.leg);
+    v(m.side);
+    v(m.reason);
+    v(m.order_price);
+    v(m.order_quantity);
+    v(m.cumulative);
+    v(m.price);
+    v(m.quantity);
+    v(m.sent_ns);
+    v(m.venue_ns);
+}
+template <typename V>
+void fields(V& v, DropCopyEnd& m) {
+    v(m.strategy);
+    v(m.told);
+    v(m.complete);
     v(m.venue_ns);
 }
 template <typename V>
@@ -236,6 +292,26 @@ template <>
 struct TypeOf<Tick> {
     static constexpr Type value = Type::tick;
 };
+template <>
+struct TypeOf<Heartbeat> {
+    static constexpr Type value = Type::heartbeat;
+};
+template <>
+struct TypeOf<DropCopyRequest> {
+    static constexpr Type value = Type::drop_copy_request;
+};
+template <>
+struct TypeOf<HeartbeatAck> {
+    static constexpr Type value = Type::heartbeat_ack;
+};
+template <>
+struct TypeOf<DropCopy> {
+    static constexpr Type value = Type::drop_copy;
+};
+template <>
+struct TypeOf<DropCopyEnd> {
+    static constexpr Type value = Type::drop_copy_end;
+};
 
 namespace detail {
 
@@ -260,8 +336,10 @@ struct Writer {
 template <typename E>
 constexpr bool in_range(std::uint8_t value) noexcept {
     if constexpr (std::is_same_v<E, Side>) return value <= static_cast<std::uint8_t>(Side::sell);
-    if constexpr (std::is_same_v<E, RejectReason>) return value <= static_cast<std::uint8_t>(RejectReason::not_logged_in);
-    if constexpr (std::is_same_v<E, CancelReason>) return value <= static_cast<std::uint8_t>(CancelReason::disconnected);
+    if constexpr (std::is_same_v<E, RejectReason>) return value <= static_cast<std::uint8_t>(RejectReason::impaired);
+    if constexpr (std::is_same_v<E, CancelReason>) return value <= static_cast<std::uint8_t>(CancelReason::self_match);
+    if constexpr (std::is_same_v<E, SessionKind>) return value <= static_cast<std::uint8_t>(SessionKind::drop_copy);
+    if constexpr (std::is_same_v<E, DropCopyKind>) return value <= static_cast<std::uint8_t>(DropCopyKind::fence);
     return value <= 1;  // bool
 }
 

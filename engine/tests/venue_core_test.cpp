@@ -25,6 +25,8 @@ struct Output final : VenueOutput {
     void send(SessionId, const CancelRejected& m) override { cancel_rejected.push_back(m); }
     void send(SessionId, const FenceCancelled& m) override { fence_cancelled.push_back(m); }
     void send(SessionId, const FenceAck& m) override { acks.push_back(m); }
+    void send(SessionId session, const DropCopy& m) override { copies.emplace_back(session, m); }
+    void send(SessionId, const DropCopyEnd& m) override { ends.push_back(m); }
 
     std::vector<std::string> lines;
     int logins = 0;
@@ -36,6 +38,8 @@ struct Output final : VenueOutput {
     std::vector<CancelRejected> cancel_rejected;
     std::vector<FenceCancelled> fence_cancelled;
     std::vector<FenceAck> acks;
+    std::vector<std::pair<SessionId, DropCopy>> copies;
+    std::vector<DropCopyEnd> ends;
 };
 
 std::vector<SymbolSetup> symbols() { return {{"BTC-USD", 100, 0.01, 100, 0}}; }
@@ -46,8 +50,9 @@ struct Venue {
         login(1, "blue", "1");
         quote(99, 101);
     }
-    void login(SessionId session, const char* engine, const char* incarnation) {
-        core.on_login(session, Login{EngineName(engine), Incarnation(incarnation)}, 1);
+    void login(SessionId session, const char* engine, const char* incarnation, const char* account = "main",
+               SessionKind kind = SessionKind::order_entry) {
+        core.on_login(session, Login{EngineName(engine), Incarnation(incarnation), AccountName(account), kind}, 1);
     }
     void quote(double bid, double ask, std::optional<Trade> trade = {}) {
         TickGenerator::Step step;
@@ -146,14 +151,53 @@ TEST(Venue, TheQuoteRunsIntoRestingOrders) {
     EXPECT_EQ(v.out.fills[0].price, from_double(102));
 }
 
-TEST(Venue, OrdersOfTwoStrategiesMeetThoseOfOneDoNot) {
+TEST(Venue, OrdersOfTwoAccountsMeetThoseOfOneDoNot) {
     Venue v;
+    v.login(2, "green", "2", "other");
     v.order(1, Side::sell, 100, 1, 1, "a");
-    v.order(1, Side::buy, 100, 0.4, 1, "b");
+    v.order(2, Side::buy, 100, 0.4, 1, "b");
     ASSERT_EQ(v.out.fills.size(), 2U);
     EXPECT_EQ(v.out.fills[0].quantity, from_double(0.4));
-    v.order(1, Side::buy, 100, 1, 1, "a");
+    v.order(1, Side::buy, 100, 1, 1, "c");
     EXPECT_EQ(last_reason(v), RejectReason::self_match);
+}
+
+TEST(Venue, AStrategyBelongsToTheAccountThatUsedItFirst) {
+    Venue v;
+    v.order(1, Side::buy, 98, 1);
+    v.login(2, "green", "2", "other");
+    v.out.epochs.clear();
+    v.order(2, Side::buy, 98, 1, 2);
+    EXPECT_EQ(last_reason(v), RejectReason::foreign_account);
+    v.fence(2, 9);
+    ASSERT_EQ(v.out.acks.size(), 1U);
+    EXPECT_FALSE(v.out.acks[0].granted);
+    EXPECT_EQ(v.out.acks[0].reason, RejectReason::foreign_account);
+    EXPECT_EQ(v.core.highest_epoch(StrategyName("mm")), 1U);
+    EXPECT_EQ(v.core.open_orders(), 1U);
+    v.login(3, "green", "3", "other");
+    EXPECT_TRUE(v.out.epochs.empty()) << "told of another account's strategy";
+}
+
+TEST(DropCopy, TellsEverythingOfItsAccountAndNothingElse) {
+    Venue v;
+    v.login(2, "watch", "1", "main", SessionKind::drop_copy);
+    v.login(3, "watch", "2", "other", SessionKind::drop_copy);
+    v.order(1, Side::buy, 102, 0.5);
+    v.order(1, Side::buy, 98, 1);
+    v.core.on_cancel(1, CancelOrder{StrategyName("mm"), 1, 2}, 7);
+    v.fence(1, 2);
+    std::vector<DropCopyKind> kinds;
+    for (const auto& [session, copy] : v.out.copies) {
+        EXPECT_EQ(session, 2U);
+        EXPECT_FALSE(copy.history);
+        EXPECT_EQ(copy.holder.view(), "blue/1");
+        kinds.push_back(copy.kind);
+    }
+    using K = DropCopyKind;
+    EXPECT_EQ(kinds, (std::vector<K>{K::accepted, K::fill, K::accepted, K::cancelled, K::fence}));
+    EXPECT_EQ(v.out.copies[1].second.price, from_double(101));
+    EXPECT_EQ(v.out.copies[1].second.order_price, from_double(102));
 }
 
 TEST(Venue, CancelAndCancelOfWhatIsGone) {

@@ -47,11 +47,15 @@ NewOrder order() {
 }
 
 TEST(Wire, EveryMessageComesBack) {
-    round_trip(Login{EngineName("blue"), Incarnation("ff")});
+    round_trip(Login{EngineName("blue"), Incarnation("ff"), AccountName("desk-1"), SessionKind::drop_copy});
+    round_trip(Heartbeat{7});
+    round_trip(HeartbeatAck{7, 8});
+    round_trip(DropCopyRequest{StrategyName("mm"), 1, 2, 3});
+    round_trip(DropCopyEnd{StrategyName("mm"), 4, true, 5});
     round_trip(order());
     round_trip(CancelOrder{StrategyName("mm"), 1, 2});
     round_trip(Fence{StrategyName("mm"), 1, 2});
-    round_trip(LoginAck{VenueName("paper")});
+    round_trip(LoginAck{VenueName("paper"), 3000, false});
     round_trip(EpochInfo{StrategyName("mm"), 3});
     round_trip(Accepted{StrategyName("mm"), 1, 2, 3, {4, 1}, 5, 6});
     round_trip(Rejected{StrategyName("mm"), 1, 2, {4, 1}, RejectReason::stale_epoch, 5, 6});
@@ -64,7 +68,13 @@ TEST(Wire, EveryMessageComesBack) {
     round_trip(Cancelled{StrategyName("mm"), 1, 2, 3, CancelReason::fenced, 4, 5, 6});
     round_trip(CancelRejected{StrategyName("mm"), 1, 2, RejectReason::unknown_order, 3});
     round_trip(FenceCancelled{});
-    round_trip(FenceAck{StrategyName("mm"), 1, 2, true, false, 3, -4, 5});
+    round_trip(FenceAck{StrategyName("mm"), 1, 2, true, false, RejectReason::foreign_account, 3, -4, 5});
+    DropCopy copy;
+    copy.kind = DropCopyKind::fence;
+    copy.history = true;
+    copy.reason = CancelReason::self_match;
+    copy.venue_ns = -1;
+    round_trip(copy);
     round_trip(Tick{SymbolName("BTC-USD"), 1, 2, 3, 4, 5, 6});
 }
 
@@ -83,11 +93,15 @@ TEST(Wire, HostileHeaders) {
     auto bytes = encoded(order());
     bytes[3] = std::byte{9};
     EXPECT_EQ(wire::next_frame(bytes).state, wire::FrameState::broken);
-    const std::array<std::byte, 4> short_length{std::byte{3}, std::byte{0}, std::byte{1}, std::byte{1}};
+    const std::array<std::byte, 4> short_length{std::byte{3}, std::byte{0}, std::byte{1}, std::byte{wire::kVersion}};
     EXPECT_EQ(wire::next_frame(short_length).state, wire::FrameState::broken);
-    const std::array<std::byte, 4> long_length{std::byte{255}, std::byte{255}, std::byte{1}, std::byte{1}};
+    const std::array<std::byte, 4> long_length{std::byte{255}, std::byte{255}, std::byte{1}, std::byte{wire::kVersion}};
     EXPECT_EQ(wire::next_frame(long_length).state, wire::FrameState::broken);
     EXPECT_EQ(wire::next_frame({}).state, wire::FrameState::partial);
+    // A frame of the version before: its sender is to be upgraded, not guessed at.
+    auto old = encoded(order());
+    old[3] = std::byte{1};
+    EXPECT_EQ(wire::next_frame(old).state, wire::FrameState::broken);
 }
 
 TEST(Wire, ImpossibleFieldValuesAreRefused) {
@@ -96,6 +110,9 @@ TEST(Wire, ImpossibleFieldValuesAreRefused) {
     ASSERT_EQ(bytes[kSide], std::byte{1});
     bytes[kSide] = std::byte{2};
     EXPECT_FALSE(wire::decode<NewOrder>(bytes).has_value());
+    auto login = encoded(Login{EngineName("blue"), Incarnation("ff")});
+    login.back() = std::byte{2};  // the kind of session
+    EXPECT_FALSE(wire::decode<Login>(login).has_value());
     auto named = encoded(order());
     named[wire::kHeader + 10] = std::byte{'x'};  // behind the end of the name
     EXPECT_FALSE(wire::decode<NewOrder>(named).has_value());
@@ -110,13 +127,16 @@ TEST(Wire, RandomBytesNeverCrash) {
         if (bytes.size() >= 4 && i % 2 == 0) {
             const auto n = static_cast<std::uint16_t>(bytes.size());
             std::memcpy(bytes.data(), &n, 2);
-            bytes[3] = std::byte{1};
+            bytes[3] = std::byte{wire::kVersion};
         }
         const wire::Frame frame = wire::next_frame(bytes);
         if (frame.state != wire::FrameState::whole) continue;
         ++whole;
         static_cast<void>(wire::decode<NewOrder>(frame.bytes));
         static_cast<void>(wire::decode<Fill>(frame.bytes));
+        static_cast<void>(wire::decode<Login>(frame.bytes));
+        static_cast<void>(wire::decode<DropCopy>(frame.bytes));
+        static_cast<void>(wire::decode<DropCopyRequest>(frame.bytes));
         static_cast<void>(wire::decode<FenceAck>(frame.bytes));
     }
     EXPECT_GT(whole, 1000U);

@@ -86,7 +86,7 @@ void Application::build() {
     std::vector<VenueAddress> addresses;
     for (const VenueConfig& v : config_.venues) {
         venue_names.emplace_back(v.name);
-        addresses.push_back({v.name, v.host, v.order_port, v.market_data_port});
+        addresses.push_back({v.name, v.host, v.order_port, v.market_data_port, v.account, v.heartbeat_ms * kMillisecond});
     }
     const auto to_log = [this](const char* level, const std::string& text) { log_.write(log_level(level), text); };
     const Nanos margin = static_cast<Nanos>(config_.margin_ms) * kMillisecond;
