@@ -57,6 +57,8 @@ void LeaseMachine::on_beat(LeaseOutcome outcome, const LeaseRow& row, Nanos sent
         case LeaseOutcome::acknowledged:
             see(row, now);
             deadline_ = std::max(deadline_, sent + times_.ttl - times_.margin);
+            // The beat moved the row: the handover that compares with the beat before can never succeed any more.
+            in_doubt_ = false;
             return;
         case LeaseOutcome::refused:
             // Either somebody took the row, or a beat of ours of unknown outcome stands. The next read tells which;
@@ -72,9 +74,26 @@ void LeaseMachine::on_release(LeaseOutcome outcome, const LeaseRow& row, Nanos n
     give_up();
 }
 
+void LeaseMachine::on_transfer(LeaseOutcome outcome, const LeaseRow& row, Nanos now) {
+    // Everything but the acknowledgement leaves the doubt: even "refused" may answer a repeated request whose first try stands.
+    if (outcome != LeaseOutcome::acknowledged) return;
+    see(row, now);
+    give_up();
+}
+
+void LeaseMachine::on_accept(LeaseOutcome outcome, const LeaseRow& row, Nanos sent, Nanos now) {
+    if (outcome != LeaseOutcome::acknowledged) return;
+    see(row, now);
+    epoch_ = row.epoch;
+    tried_ = std::max(tried_, row.epoch);
+    deadline_ = sent + times_.ttl - times_.margin;
+    state_ = LeaseState::fencing;
+}
+
 void LeaseMachine::give_up() noexcept {
     state_ = LeaseState::standby;
     deadline_ = 0;
+    in_doubt_ = false;
 }
 
 }  // namespace hft

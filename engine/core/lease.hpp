@@ -52,6 +52,11 @@ public:
     void on_fence_lost() noexcept;
     void on_beat(LeaseOutcome outcome, const LeaseRow& row, Nanos sent, Nanos now);
     void on_release(LeaseOutcome outcome, const LeaseRow& row, Nanos now);
+    // Giver: from here until an acknowledged beat of ours the row may be the taker's already. Called before the request leaves.
+    void on_transfer_sent() noexcept { in_doubt_ = true; }
+    void on_transfer(LeaseOutcome outcome, const LeaseRow& row, Nanos now);
+    // Taker: its first beat in a row that was handed to it.
+    void on_accept(LeaseOutcome outcome, const LeaseRow& row, Nanos sent, Nanos now);
     // The venue refused our epoch, or we gave up by our own will.
     void give_up() noexcept;
 
@@ -60,6 +65,10 @@ public:
     [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
     // Orders only before this instant; 0 without a right.
     [[nodiscard]] Nanos right_until() const noexcept { return state_ == LeaseState::holding ? deadline_ : 0; }
+    // The same without regard to the fence: the hot thread, which knows its sessions, adds that.
+    [[nodiscard]] Nanos deadline() const noexcept { return held() ? deadline_ : 0; }
+    // A handover was sent and nobody knows yet whether it stands: what was frozen for it stays frozen.
+    [[nodiscard]] bool in_doubt() const noexcept { return in_doubt_; }
     [[nodiscard]] const std::optional<LeaseRow>& row() const noexcept { return row_; }
     [[nodiscard]] const std::string& self() const noexcept { return self_; }
 
@@ -74,6 +83,7 @@ private:
     std::uint64_t epoch_ = 0;  // of the lease we hold
     std::uint64_t tried_ = 0;  // highest epoch ever asked for
     Nanos deadline_ = 0;
+    bool in_doubt_ = false;
 };
 
 }  // namespace hft

@@ -17,33 +17,43 @@ LeaseKeeper::LeaseKeeper(LeaseKeeperSettings settings, std::vector<LeasedStrateg
                          LeaseKeeperPorts ports)
     : settings_(std::move(settings)), store_(store), core_(core), ports_(std::move(ports)), snapshots_(strategies.size()) {
     for (LeasedStrategy& strategy : strategies) {
-        entries_.push_back(Entry{std::move(strategy), LeaseMachine(settings_.holder, settings_.times), false, false});
+        entries_.push_back(Entry{std::move(strategy), LeaseMachine(settings_.holder, settings_.times)});
     }
 }
 
 void LeaseKeeper::run(const std::atomic<bool>& stop) {
     while (!stop.load(std::memory_order_relaxed)) {
         tick();
-        Want want = Want::none;
-        {
+        if (armed_) {
+            watch_handover();
+        } else {
             std::unique_lock lock(mutex_);
             const auto pause = std::chrono::nanoseconds(std::max<Nanos>(next_tick_ - boot_ns(), kMillisecond));
-            changed_.wait_for(lock, pause, [&] { return (want_ != Want::none && !answered_) || kill_wake_ || stop.load(); });
+            changed_.wait_for(lock, pause, [&] { return (work_ && !answered_) || kill_wake_ || stop.load(); });
             kill_wake_ = false;
-            if (!answered_) want = want_;
         }
         latch_pending_rows();
-        if (want != Want::none) {
-            RoleAnswer answer = carry_out(want);
-            publish();
-            const std::lock_guard lock(mutex_);
-            answer_ = std::move(answer);
-            answered_ = true;
-            changed_.notify_all();
-        }
+        serve();
+        if (settings_.automatic) take_over_alone();
     }
+    if (armed_) carry_out_disarm(armed_->id);
     const std::lock_guard lock(mutex_);
     stopped_ = true;
+    changed_.notify_all();
+}
+
+void LeaseKeeper::serve() {
+    Work work;
+    {
+        const std::lock_guard lock(mutex_);
+        if (!answered_) work = work_;
+    }
+    if (!work) return;
+    RoleAnswer answer = work();
+    publish();
+    const std::lock_guard lock(mutex_);
+    answer_ = std::move(answer);
+    answered_ = true;
     changed_.notify_all();
 }
 
@@ -78,6 +88,7 @@ void LeaseKeeper::tick() {
                  row && row->killed ? "the row is killed: " + row->kill_reason
                                     : "the row is held by " + (row ? row->holder : std::string("nobody")));
         }
+        settle_frozen(entry, i);
         follow_fence(entry, i);
     }
     if (session != 0 && store_.session() == session_) {
@@ -134,7 +145,7 @@ void LeaseKeeper::renew(Entry& entry) {
 
 // A session to the venue that was lost and came back: fence again under the epoch we hold.
 void LeaseKeeper::follow_fence(Entry& entry, std::size_t index) {
-    if (!entry.machine.held() || draining_ || claiming_ == index) return;
+    if (!entry.machine.held() || draining_ || entry.claiming) return;
     StrategyView& view = core_.view(index);
     const FenceState state = view.fence.load(std::memory_order_acquire);
     if (state == FenceState::granted && view.fence_epoch.load() == entry.machine.epoch()) {
@@ -148,15 +159,31 @@ void LeaseKeeper::follow_fence(Entry& entry, std::size_t index) {
     if (state == FenceState::refused) return lose(entry, index, "the venue refused the fence of " + epoch_text(entry.machine.epoch()));
     entry.machine.on_fence_lost();
     if (state == FenceState::none && core_.venue_up(entry.strategy.venue)) {
-        Command command;
-        command.kind = Command::Kind::take;
-        command.strategy = index;
-        command.epoch = entry.machine.epoch();
-        command.fence = entry.strategy.fenced;
-        command.keep_position = true;
-        ports_.command(command);
+        take(index, {}, true);
         entry.fence_asked = true;
     }
+}
+
+// To the hot thread: the lease is ours under this epoch; fence, book what was missed, trade. The right is published before,
+// so that the first tick behind the fence may already trade.
+void LeaseKeeper::take(std::size_t index, const Position::State& position, bool keep_position) {
+    const Entry& entry = entries_[index];
+    if (entry.claiming) core_.view(index).right_until.store(entry.machine.deadline(), std::memory_order_release);
+    Command command;
+    command.kind = Command::Kind::take;
+    command.strategy = index;
+    command.epoch = entry.machine.epoch();
+    command.fence = entry.strategy.fenced;
+    command.keep_position = keep_position;
+    command.position = position;
+    ports_.command(command);
+}
+
+bool LeaseKeeper::fence_answered(std::size_t index) {
+    const StrategyView& view = core_.view(index);
+    const LeaseMachine& machine = entries_[index].machine;
+    return !machine.held() ||
+           (view.fence_epoch.load() == machine.epoch() && view.fence.load(std::memory_order_acquire) != FenceState::pending);
 }
 
 void LeaseKeeper::lose(Entry& entry, std::size_t index, const std::string& why) {
@@ -174,7 +201,8 @@ void LeaseKeeper::publish() {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         const LeaseMachine& machine = entries_[i].machine;
-        core_.view(i).right_until.store(machine.right_until(), std::memory_order_release);
+        // Behind a claim or a handover the hot thread waits for the fence by itself and may trade with the next tick.
+        core_.view(i).right_until.store(entries_[i].claiming ? machine.deadline() : machine.right_until(), std::memory_order_release);
         primary = primary || machine.state() == LeaseState::holding;
         LeaseSnapshot& snapshot = snapshots_[i];
         snapshot.known = machine.row().has_value();
@@ -195,11 +223,11 @@ std::vector<LeaseSnapshot> LeaseKeeper::snapshot() const {
 }
 
 // Beats go on while something is waited for.
-bool LeaseKeeper::wait_until(const std::function<bool()>& condition, Nanos limit) {
+bool LeaseKeeper::wait_until(const std::function<bool()>& condition, Nanos limit, Nanos pause) {
     const Nanos end = boot_ns() + limit;
     while (!condition()) {
         if (boot_ns() >= end) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::nanoseconds(pause));
         tick();
     }
     return true;
@@ -207,22 +235,39 @@ bool LeaseKeeper::wait_until(const std::function<bool()>& condition, Nanos limit
 
 RoleAnswer LeaseKeeper::unavailable(const std::string& detail) const { return {RoleOutcome::unavailable, detail, {}, {}}; }
 
-RoleAnswer LeaseKeeper::ask(Want want) {
+RoleAnswer LeaseKeeper::ask(Work work) {
     const std::unique_lock one(caller_, std::try_to_lock);
     if (!one.owns_lock()) return {RoleOutcome::conflict, "another change of role is under way", {}, {}};
     std::unique_lock lock(mutex_);
     if (stopped_) return unavailable("the engine is stopping");
-    want_ = want;
+    work_ = std::move(work);
     answered_ = false;
     changed_.notify_all();
     changed_.wait(lock, [&] { return answered_ || stopped_; });
-    want_ = Want::none;
+    work_ = nullptr;
     return answered_ ? answer_ : unavailable("the engine is stopping");
 }
 
-RoleAnswer LeaseKeeper::become_primary() { return ask(Want::primary); }
-RoleAnswer LeaseKeeper::become_standby() { return ask(Want::standby); }
-RoleAnswer LeaseKeeper::clear_kill() { return ask(Want::clear_kill); }
+RoleAnswer LeaseKeeper::become_primary() {
+    return ask([this] { return claim_all(); });
+}
+RoleAnswer LeaseKeeper::become_standby() {
+    return ask([this] { return release_all(); });
+}
+RoleAnswer LeaseKeeper::clear_kill() {
+    return ask([this] { return unkill_all(); });
+}
+RoleAnswer LeaseKeeper::take_over(const std::vector<std::string>& strategies) {
+    return ask([this, strategies]() -> RoleAnswer {
+        std::vector<std::size_t> indices;
+        for (const std::string& strategy : strategies) {
+            const std::optional<std::size_t> index = index_of(strategy);
+            if (!index) return {RoleOutcome::conflict, "no strategy " + strategy + " here", strategy, {}};
+            indices.push_back(*index);
+        }
+        return claim_each(indices);
+    });
+}
 
 void LeaseKeeper::latch_rows(const std::string& reason) {
     const std::lock_guard lock(mutex_);
@@ -255,34 +300,35 @@ void LeaseKeeper::latch_pending_rows() {
     rows_latched_ = all;
 }
 
-RoleAnswer LeaseKeeper::carry_out(Want want) {
-    switch (want) {
-        case Want::primary:
-            return claim_all();
-        case Want::standby:
-            return release_all();
-        case Want::clear_kill:
-            return unkill_all();
-        case Want::none:
-            break;
+std::optional<std::size_t> LeaseKeeper::index_of(const std::string& strategy) const {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (entries_[i].strategy.id == strategy) return i;
     }
-    return {};
+    return std::nullopt;
 }
 
 RoleAnswer LeaseKeeper::claim_all() {
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < entries_.size(); ++i) all.push_back(i);
+    return claim_each(all);
+}
+
+RoleAnswer LeaseKeeper::claim_each(const std::vector<std::size_t>& strategies) {
     if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
     // What an earlier life of this engine left in the journal belongs into the state that is claimed now.
     if (!primary() && !wait_until(ports_.journal_empty, 5 * kSecond)) {
         return unavailable("facts of an earlier run are not in the database yet");
     }
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
+    std::vector<std::size_t> claimed;
+    for (const std::size_t i : strategies) {
         if (entries_[i].machine.state() == LeaseState::holding) continue;
-        claiming_ = i;
         RoleAnswer answer = claim_one(i);
-        claiming_ = SIZE_MAX;
-        if (answer.outcome == RoleOutcome::done) continue;
-        // All or none.
-        release_all();
+        if (answer.outcome == RoleOutcome::done) {
+            claimed.push_back(i);
+            continue;
+        }
+        // All or none: what was held before stays.
+        release_each(claimed);
         answer.strategy = entries_[i].strategy.id;
         return answer;
     }
@@ -290,6 +336,30 @@ RoleAnswer LeaseKeeper::claim_all() {
 }
 
 RoleAnswer LeaseKeeper::claim_one(std::size_t index) {
+    entries_[index].claiming = true;
+    RoleAnswer answer = claim_fenced(index);
+    entries_[index].claiming = false;
+    return answer;
+}
+
+// failover: automatic. A vacant row was given back on purpose: nobody takes it unasked.
+void LeaseKeeper::take_over_alone() {
+    if (core_.hot().killed.load() || armed_) return;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        Entry& entry = entries_[i];
+        const auto& row = entry.machine.row();
+        const Nanos now = boot_ns();
+        if (entry.machine.held() || !row || row->holder.empty() || now < entry.next_takeover) continue;
+        if (entry.machine.claimable(now) != Claimable::yes || !core_.venue_up(entry.strategy.venue)) continue;
+        entry.next_takeover = now + settings_.times.suspect;
+        ports_.report("warning", "automatic takeover: " + row->holder + " stands still at " + epoch_text(row->epoch), entry.strategy.id);
+        const RoleAnswer answer = claim_each({i});
+        if (answer.outcome != RoleOutcome::done) ports_.report("warning", "automatic takeover failed: " + answer.detail, entry.strategy.id);
+        publish();
+    }
+}
+
+RoleAnswer LeaseKeeper::claim_fenced(std::size_t index) {
     Entry& entry = entries_[index];
     const std::string& id = entry.strategy.id;
     if (!core_.venue_up(entry.strategy.venue))
@@ -340,20 +410,9 @@ RoleAnswer LeaseKeeper::claim_one(std::size_t index) {
         }
         view.fence.store(FenceState::none);
         view.fence_epoch.store(0);
-        Command command;
-        command.kind = Command::Kind::take;
-        command.strategy = index;
-        command.epoch = epoch;
-        command.fence = entry.strategy.fenced;
-        command.position = position.state;
         entry.fence_asked = false;
-        ports_.command(command);
-        const bool answered = wait_until(
-            [&] {
-                return !entry.machine.held() ||
-                       (view.fence_epoch.load() == epoch && view.fence.load(std::memory_order_acquire) != FenceState::pending);
-            },
-            settings_.fence_wait);
+        take(index, position.state, false);
+        const bool answered = wait_until([&] { return fence_answered(index); }, settings_.fence_wait);
         if (answered && entry.machine.held() && view.fence.load(std::memory_order_acquire) == FenceState::granted) {
             entry.machine.on_fenced();
             ports_.report("info",
@@ -386,8 +445,14 @@ void LeaseKeeper::release(Entry& entry) {
 }
 
 RoleAnswer LeaseKeeper::release_all() {
+    std::vector<std::size_t> all;
+    for (std::size_t i = 0; i < entries_.size(); ++i) all.push_back(i);
+    return release_each(all);
+}
+
+RoleAnswer LeaseKeeper::release_each(const std::vector<std::size_t>& strategies) {
     bool any = false;
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
+    for (const std::size_t i : strategies) {
         if (!entries_[i].machine.held()) continue;
         any = true;
         // No new order from here on; the hot thread cancels what is open.
@@ -405,17 +470,15 @@ RoleAnswer LeaseKeeper::release_all() {
     wait_until([&] { return core_.hot().turns.load() >= turns + 2; }, settings_.drain);
     const bool drained = wait_until(
         [&] {
-            for (std::size_t i = 0; i < entries_.size(); ++i) {
-                if (core_.view(i).open_orders.load() != 0) return false;
-            }
-            return true;
+            return std::all_of(strategies.begin(), strategies.end(), [&](std::size_t i) { return core_.view(i).open_orders.load() == 0; });
         },
         settings_.drain);
     if (!drained) ports_.report("warning", "orders still open after the drain time: the next holder's fence ends them", "");
     if (!wait_until(ports_.journal_empty, settings_.drain)) ports_.report("warning", "the journal is not empty at release", "");
     draining_ = false;
     RoleAnswer answer;
-    for (Entry& entry : entries_) {
+    for (const std::size_t i : strategies) {
+        Entry& entry = entries_[i];
         if (!entry.machine.held()) continue;
         const std::string id = entry.strategy.id;
         const std::uint64_t epoch = entry.machine.epoch();

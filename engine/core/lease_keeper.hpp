@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,7 @@ struct LeaseKeeperSettings {
     Nanos beat = 200 * kMillisecond;
     Nanos drain = 2 * kSecond;
     Nanos fence_wait = 3 * kSecond;
+    bool automatic = false;  // take over from a holder that stands still, without being asked
 };
 
 // What the keeper needs from its surroundings.
@@ -47,6 +49,36 @@ struct RoleAnswer {
     std::string detail;
     std::string strategy;
     std::string holder;
+};
+
+struct ArmRequest {
+    std::string id;
+    std::vector<std::string> strategies;
+    Nanos expires = 60 * kSecond;  // from then on the taker withdraws
+};
+
+struct TransferRequest {
+    std::string id;
+    std::vector<std::string> strategies;
+    std::string to;  // name of the taker's engine
+    Nanos drain = 500 * kMillisecond;
+    bool abandon = false;  // orders not answered in time: hand them over as unknown, instead of thawing and refusing
+};
+
+// One step of a transfer, by this host's wall clock: for people and benches, nothing is decided by it.
+struct TransferStep {
+    std::string name;
+    Nanos wall = 0;
+};
+
+// What this engine did in one transfer.
+struct TransferRecord {
+    std::string id;
+    std::string part;     // giver or taker
+    std::string outcome;  // armed, disarmed, under way, done, refused, in doubt, failed
+    std::string detail;
+    std::vector<std::string> strategies;
+    std::vector<TransferStep> steps;
 };
 
 struct LeaseSnapshot {
@@ -71,6 +103,13 @@ public:
     RoleAnswer become_primary();
     RoleAnswer become_standby();
     RoleAnswer clear_kill();
+    // The claim of single strategies: vacant, or held by one that stands still.
+    RoleAnswer take_over(const std::vector<std::string>& strategies);
+    RoleAnswer arm(const ArmRequest& request);
+    RoleAnswer disarm(const std::string& id);
+    RoleAnswer transfer(const TransferRequest& request);
+    // Newest last; the last 16.
+    [[nodiscard]] std::vector<TransferRecord> transfers() const;
     // Not blocking: the rows follow as soon as the database takes them.
     void latch_rows(const std::string& reason);
 
@@ -82,12 +121,22 @@ public:
     [[nodiscard]] bool rows_latched() const { return rows_latched_.load(std::memory_order_relaxed); }
 
 private:
-    enum class Want : std::uint8_t { none, primary, standby, clear_kill };
     struct Entry {
         LeasedStrategy strategy;
         LeaseMachine machine;
-        bool enrolled = false;
         bool fence_asked = false;
+        bool claiming = false;     // its fence is followed by the claim or the handover itself
+        std::uint64_t freeze = 0;  // number of the freeze for a handover; 0: not frozen
+        std::string transfer{};    // its id
+        Nanos next_takeover = 0;
+    };
+    using Work = std::function<RoleAnswer()>;
+    // A taker that said it is ready.
+    struct Armed {
+        std::string id;
+        std::vector<std::size_t> strategies;
+        Nanos expires = 0;
+        Nanos next_look = 0;
     };
 
     void tick();
@@ -98,15 +147,39 @@ private:
     void publish();
     void latch_pending_rows();
     bool hot_loop_moves();
-    RoleAnswer ask(Want want);
-    RoleAnswer carry_out(Want want);
+    RoleAnswer ask(Work work);
+    void serve();
     RoleAnswer claim_all();
+    RoleAnswer claim_each(const std::vector<std::size_t>& strategies);
     RoleAnswer claim_one(std::size_t index);
+    RoleAnswer claim_fenced(std::size_t index);
+    void take(std::size_t index, const Position::State& position, bool keep_position);
+    [[nodiscard]] bool fence_answered(std::size_t index);
+    void take_over_alone();
     RoleAnswer release_all();
+    RoleAnswer release_each(const std::vector<std::size_t>& strategies);
     RoleAnswer unkill_all();
     RoleAnswer unkill(Entry& entry);
     void release(Entry& entry);
-    bool wait_until(const std::function<bool()>& condition, Nanos limit);
+    // lease_transfer.cpp
+    RoleAnswer carry_out_arm(const ArmRequest& request);
+    RoleAnswer carry_out_disarm(const std::string& id);
+    RoleAnswer carry_out_transfer(const TransferRequest& request);
+    RoleAnswer check_transfer(const TransferRequest& request, std::vector<std::size_t>& indices, std::string& taker);
+    RoleAnswer drain(const TransferRequest& request, const std::vector<std::size_t>& indices);
+    RoleAnswer hand_over(const TransferRequest& request, const std::vector<std::size_t>& indices, const std::string& taker);
+    void freeze(std::size_t index);
+    void settle_frozen(Entry& entry, std::size_t index);
+    void watch_handover();
+    void accept(const std::vector<HandedRow>& rows);
+    void begin_trading(const std::vector<HandedRow>& rows);
+    void thaw(Entry& entry, std::size_t index);
+    void record(const std::string& id, const std::string& part, const std::string& outcome, const std::string& detail,
+                const std::vector<std::size_t>& strategies);
+    void step(const std::string& id, const std::string& name);
+    [[nodiscard]] std::optional<std::size_t> index_of(const std::string& strategy) const;
+
+    bool wait_until(const std::function<bool()>& condition, Nanos limit, Nanos pause = kMillisecond);
     [[nodiscard]] RoleAnswer unavailable(const std::string& detail) const;
 
     LeaseKeeperSettings settings_;
@@ -116,14 +189,16 @@ private:
     LeaseKeeperPorts ports_;
     std::uint64_t session_ = 0;
     std::uint64_t last_turns_ = 0;
-    std::size_t claiming_ = SIZE_MAX;  // its fence is followed by the claim itself
     Nanos next_tick_ = 0;
+    bool transferring_ = false;
     bool draining_ = false;  // a dropped session is not fenced again while we give the lease back
+    std::optional<Armed> armed_;
+    std::uint64_t next_freeze_ = 1;
     std::string last_store_error_;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    Want want_ = Want::none;
+    Work work_;  // empty: nothing asked
     bool answered_ = false;
     bool stopped_ = false;
     RoleAnswer answer_;
@@ -131,6 +206,7 @@ private:
     bool kill_pending_ = false;  // rows not latched yet: tried at every beat
     bool kill_wake_ = false;
     std::vector<LeaseSnapshot> snapshots_;
+    std::vector<TransferRecord> transfers_;
     std::mutex caller_;
 
     std::atomic<bool> primary_{false};

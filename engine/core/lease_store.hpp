@@ -28,6 +28,45 @@ struct PositionRead {
     Position::State state;
 };
 
+// One row of a handover, as its writer saw it.
+struct HandoverItem {
+    std::string strategy;
+    std::string symbol;
+    std::uint64_t epoch = 0;
+    std::uint64_t beat = 0;
+    Position::State state;  // giver: what it hands over
+};
+
+struct HandedRow {
+    std::string strategy;
+    LeaseRow row;
+    Position::State state;
+};
+
+// The rows that changed hands or were accepted; empty unless acknowledged.
+struct HandoverReply {
+    LeaseOutcome outcome = LeaseOutcome::unknown;
+    std::vector<HandedRow> rows;
+    Nanos sent = 0;
+    std::string error;
+};
+
+struct ArmedStrategy {
+    std::string strategy;
+    std::string taker;
+    std::uint64_t epoch = 0;
+};
+
+struct ArmedRead {
+    bool ok = false;
+    std::vector<ArmedStrategy> strategies;
+};
+
+struct HandedRead {
+    bool ok = false;
+    std::vector<HandedRow> rows;
+};
+
 // The rows, wherever they are. Calls may block up to their own deadline, and never cancel a write that was sent.
 class LeaseStore {
 public:
@@ -43,6 +82,18 @@ public:
     virtual LeaseReply release(const std::string& strategy, const std::string& holder, std::uint64_t epoch, std::uint64_t beat) = 0;
     virtual LeaseReply kill(const std::string& strategy, const std::string& reason) = 0;
     virtual LeaseReply unkill(const std::string& strategy, std::uint64_t epoch, std::uint64_t beat) = 0;
+    // Taker: says it is ready, and listens from here on. All strategies or none.
+    virtual LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) = 0;
+    virtual LeaseReply disarm(const std::string& id, const std::string& taker) = 0;
+    virtual ArmedRead armed(const std::string& id) = 0;
+    // Giver: one transaction for all items.
+    virtual HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
+                                   const std::vector<HandoverItem>& items) = 0;
+    // Taker: which rows were handed over. A read, so only a hint; accept() gives the right.
+    virtual HandedRead handed(const std::string& id, const std::string& holder) = 0;
+    virtual HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;
+    // Waits at most limit for the notification of a handover.
+    virtual bool wait_handover(Nanos limit) = 0;
     virtual PositionRead position(const std::string& strategy, const std::string& symbol) = 0;
 };
 

@@ -45,8 +45,11 @@ public:
     std::uint64_t tick_number = 0;
     std::uint64_t epoch = 0;
     bool running = false;
-    bool active = false;   // fenced under epoch
-    bool trading = false;  // passed the gate at the last look
+    bool active = false;       // fenced under epoch
+    bool trading = false;      // passed the gate at the last look
+    std::uint64_t freeze = 0;  // number of the last freeze
+    bool frozen = false;       // being handed over
+    std::uint32_t abandoned = 0;
     bool sent_in_tick = false;
     RiskCheck halted = RiskCheck::none;
     StrategyView view;
@@ -83,7 +86,7 @@ void TradingCore::count(RiskCheck check) noexcept { bump(hot_.risk_failures[stat
 RiskCheck TradingCore::gate(const Slot& slot, Nanos now) noexcept {
     if (hot_.killed.load(std::memory_order_acquire)) return RiskCheck::killswitch;
     if (!hot_.enabled.load(std::memory_order_relaxed) || !slot.running) return RiskCheck::not_enabled;
-    if (!slot.active || now >= slot.view.right_until.load(std::memory_order_acquire)) return RiskCheck::lease;
+    if (!slot.active || slot.frozen || now >= slot.view.right_until.load(std::memory_order_acquire)) return RiskCheck::lease;
     if (!venue_up(slot.venue)) return RiskCheck::venue;
     if (facts_.free() < kOrderReserve) return RiskCheck::queue;
     return RiskCheck::none;
@@ -106,6 +109,7 @@ void TradingCore::housekeeping(Nanos now) noexcept {
         }
         slot.trading = may;
         publish(slot);
+        if (slot.frozen) tell_drained(slot);
     }
 }
 
@@ -370,9 +374,21 @@ void TradingCore::apply(const Command& command) noexcept {
         case Command::Kind::stop:
             slot.running = false;
             return;
+        case Command::Kind::freeze:
+            slot.frozen = true;
+            slot.freeze = command.freeze;
+            slot.abandoned = 0;
+            return;
+        case Command::Kind::thaw:
+            slot.frozen = false;
+            return;
+        case Command::Kind::abandon:
+            abandon(slot);
+            return;
         case Command::Kind::take: {
             slot.epoch = command.epoch;
             slot.active = false;
+            slot.frozen = false;
             put(slot.view.stale, false);
             if (!command.keep_position) slot.book.restore(command.position);
             if (!command.fence) {
@@ -398,9 +414,35 @@ void TradingCore::apply(const Command& command) noexcept {
     }
 }
 
+// The venue's session must stand: what a lost one left open is unknown, not drained.
+void TradingCore::tell_drained(Slot& slot) noexcept {
+    if (!slot.active || !venue_up(slot.venue) || slot.orders.size() != 0 ||
+        slot.view.drained.load(std::memory_order_relaxed) == slot.freeze) {
+        return;
+    }
+    slot.view.final_state = {slot.book.state(), slot.abandoned};
+    slot.view.drained.store(slot.freeze, std::memory_order_release);
+}
+
+// The orders stay with the venue; whoever fences next learns what they did.
+void TradingCore::abandon(Slot& slot) noexcept {
+    slot.orders.each([&](OpenOrder& order) {
+        order.status = OrderStatus::unknown;
+        bump(slot.view.orders[static_cast<std::size_t>(OrderStatus::unknown)]);
+        record_order(slot, order, 0);
+        slot.orders.remove(order);
+        ++slot.abandoned;
+    });
+    slot.open_buy = 0;
+    slot.open_sell = 0;
+    slot.view.final_state = {slot.book.state(), slot.abandoned};
+    slot.view.drained.store(slot.freeze, std::memory_order_release);
+}
+
 void TradingCore::drop(Slot& slot) noexcept {
     slot.active = false;
     slot.trading = false;
+    slot.frozen = false;
     slot.view.fence.store(FenceState::none, std::memory_order_release);
     cancel_all(slot);
     gateway_.flush(slot.venue);
@@ -420,6 +462,7 @@ void TradingCore::publish(Slot& slot) noexcept {
     put(view.epoch, slot.epoch);
     put(view.active, slot.active);
     put(view.running, slot.running);
+    put(view.frozen, slot.frozen);
     put(view.halted, slot.halted);
     put(view.open_orders, slot.orders.size());
     put(view.position, state.quantity);

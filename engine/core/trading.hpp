@@ -30,15 +30,22 @@ enum class FenceState : std::uint8_t { none, pending, granted, refused };
 
 // From control to the hot thread.
 struct Command {
-    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop } kind = Kind::stop;
+    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop, freeze, thaw, abandon } kind = Kind::stop;
     std::size_t strategy = 0;
     // take: the lease of this epoch is ours; fence, book what we missed, then trade.
     std::uint64_t epoch = 0;
+    std::uint64_t freeze = 0;    // number of this freeze, never used twice
     bool fence = true;           // false: the venue has none, and the control side has waited for the old right to end
     bool keep_position = false;  // after a lost session: ours is newer than the database's
     Position::State position;
 };
 using CommandRing = SpscRing<Command>;
+
+// What a frozen strategy ends with: no order open, nothing unanswered. Written before StrategyView::drained says so.
+struct FinalState {
+    Position::State position;
+    std::uint32_t unknown_orders = 0;  // given up by abandon: the venue's fence tells what became of them
+};
 
 // What other threads may see of a strategy. Written by the hot thread, except right_until.
 struct StrategyView {
@@ -46,6 +53,9 @@ struct StrategyView {
     std::atomic<std::uint64_t> epoch{0};
     std::atomic<bool> active{false};
     std::atomic<bool> running{false};
+    std::atomic<bool> frozen{false};        // for a transfer: no new order
+    std::atomic<std::uint64_t> drained{0};  // number of the last freeze that ended with nothing open
+    FinalState final_state;                 // of that freeze
     std::atomic<RiskCheck> halted{RiskCheck::none};
     std::atomic<FenceState> fence{FenceState::none};
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
@@ -118,6 +128,8 @@ private:
     void apply(const Command& command) noexcept;
     void halt(Slot& slot, RiskCheck reason) noexcept;
     void drop(Slot& slot) noexcept;
+    void tell_drained(Slot& slot) noexcept;
+    void abandon(Slot& slot) noexcept;
     [[nodiscard]] HFT_HOT Slot* find(const StrategyName& name) noexcept;
 
     std::vector<std::unique_ptr<Slot>> slots_;

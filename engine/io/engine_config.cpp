@@ -157,12 +157,13 @@ EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
     config.strategies = read_strategies(root, config.venues, errors);
 
     static const Json empty = Json::object();
-    const ConfigObject lease(root.has("lease") ? root.child("lease") : &empty, "/lease", {"beat_ms", "ttl_ms", "margin_ms", "suspect_ms"},
-                             errors);
+    const ConfigObject lease(root.has("lease") ? root.child("lease") : &empty, "/lease",
+                             {"beat_ms", "ttl_ms", "margin_ms", "suspect_ms", "failover"}, errors);
     config.beat_ms = static_cast<std::uint32_t>(lease.integer("beat_ms", 10, 10'000, 200));
     config.ttl_ms = static_cast<std::uint32_t>(lease.integer("ttl_ms", 500, 600'000, 60'000));
     config.margin_ms = static_cast<std::uint32_t>(lease.integer("margin_ms", 10, 60'000, 500));
     config.suspect_ms = static_cast<std::uint32_t>(lease.integer("suspect_ms", 100, 60'000, 1'000));
+    config.automatic_failover = lease.choice("failover", {"manual", "automatic"}, "manual") == "automatic";
     if (config.margin_ms + config.beat_ms >= config.ttl_ms) {
         errors.add("/lease/margin_ms", "expected margin_ms + beat_ms below ttl_ms (" + std::to_string(config.ttl_ms) + "), found " +
                                            std::to_string(config.margin_ms) + " + " + std::to_string(config.beat_ms));
@@ -227,7 +228,12 @@ Json EngineConfig::json() const {
               {"queue_records", database.queue_records}}},
             {"venues", venue_list},
             {"strategies", strategy_list},
-            {"lease", {{"beat_ms", beat_ms}, {"ttl_ms", ttl_ms}, {"margin_ms", margin_ms}, {"suspect_ms", suspect_ms}}},
+            {"lease",
+             {{"beat_ms", beat_ms},
+              {"ttl_ms", ttl_ms},
+              {"margin_ms", margin_ms},
+              {"suspect_ms", suspect_ms},
+              {"failover", automatic_failover ? "automatic" : "manual"}}},
             {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
 }
 

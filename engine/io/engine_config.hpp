@@ -69,6 +69,7 @@ struct EngineConfig {
     std::uint32_t ttl_ms = 60'000;
     std::uint32_t margin_ms = 500;
     std::uint32_t suspect_ms = 1'000;
+    bool automatic_failover = false;
     WaitMode wait = WaitMode::park;
     int cpu = -1;  // -1: not pinned
 

@@ -122,6 +122,28 @@ PgReply PgConnection::lost(const std::string& why) {
     return reply;
 }
 
+bool PgConnection::wait_notification(Nanos limit) {
+    struct Free {
+        void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
+    };
+    const Nanos end = boot_ns() + limit;
+    while (connection_) {
+        PGconn* c = connection_.get();
+        if (PQconsumeInput(c) != 1) {
+            connection_.reset();
+            return false;
+        }
+        bool any = false;
+        while (const std::unique_ptr<PGnotify, Free> notification{PQnotifies(c)}) any = true;
+        const Nanos left = end - boot_ns();
+        if (any || left <= 0) return any;
+        pollfd waiting{PQsocket(c), POLLIN, 0};
+        const timespec pause{static_cast<time_t>(left / kSecond), static_cast<long>(left % kSecond)};
+        ::ppoll(&waiting, 1, &pause, nullptr);
+    }
+    return false;
+}
+
 PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit) {
     if (!connection_) return lost("not connected");
     PGconn* c = connection_.get();

@@ -37,6 +37,10 @@ public:
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
     void drop() noexcept { connection_.reset(); }
 
+    // Waits at most limit for a notification on a channel this connection listens to, and eats it. Those that came with an
+    // earlier answer count.
+    bool wait_notification(Nanos limit);
+
     PgReply query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit);
 
 private:

@@ -2,6 +2,7 @@
 #include "io/pg_lease_store.hpp"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 namespace hft {
@@ -10,15 +11,48 @@ namespace {
 
 const char* const kColumns = "coalesce(holder, ''), epoch, beat, ttl_ms, killed, coalesce(kill_reason, '')";
 
-LeaseRow row_of(const std::vector<std::optional<std::string>>& cells) {
+using Cells = std::vector<std::optional<std::string>>;
+
+LeaseRow row_of(const Cells& cells, std::size_t first = 0) {
     LeaseRow row;
-    row.holder = *cells[0];
-    row.epoch = std::stoull(*cells[1]);
-    row.beat = std::stoull(*cells[2]);
-    row.ttl_ms = static_cast<std::uint32_t>(std::stoul(*cells[3]));
-    row.killed = *cells[4] == "t";
-    row.kill_reason = *cells[5];
+    row.holder = *cells[first];
+    row.epoch = std::stoull(*cells[first + 1]);
+    row.beat = std::stoull(*cells[first + 2]);
+    row.ttl_ms = static_cast<std::uint32_t>(std::stoul(*cells[first + 3]));
+    row.killed = *cells[first + 4] == "t";
+    row.kill_reason = *cells[first + 5];
     return row;
+}
+
+// Six cells of a position; nulls where a strategy never had one.
+Position::State position_of(const Cells& cells, std::size_t first) {
+    Position::State state;
+    if (!cells[first]) return state;
+    state.quantity = std::stoll(*cells[first]);
+    state.average_price = std::stod(*cells[first + 1]);
+    state.realised_pnl = std::stod(*cells[first + 2]);
+    state.day = std::stoll(*cells[first + 3]);
+    state.day_start_pnl = std::stod(*cells[first + 4]);
+    state.last_fill_id = std::stoull(*cells[first + 5]);
+    return state;
+}
+
+std::string handover_json(const std::vector<HandoverItem>& items, bool with_state) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const HandoverItem& item : items) {
+        nlohmann::json json = {{"strategy", item.strategy}, {"epoch", item.epoch}, {"beat", item.beat}, {"symbol", item.symbol}};
+        if (with_state) {
+            json["quantity"] = item.state.quantity;
+            json["average_price"] = item.state.average_price;
+            json["realised"] = item.state.realised_pnl;
+            json["day"] = item.state.day;
+            json["day_start"] = item.state.day_start_pnl;
+            json["fill_id"] = item.state.last_fill_id;
+            json["ns"] = wall_ns();
+        }
+        list.push_back(std::move(json));
+    }
+    return list.dump();
 }
 
 // Names are checked by the configuration: no quote, comma or brace in them.
@@ -74,10 +108,10 @@ LeaseRead PgLeaseStore::read(const std::string& strategy) {
     return read;
 }
 
-LeaseReply PgLeaseStore::write(const std::string& call, const std::vector<PgValue>& values) {
-    LeaseReply lease;
+// One write: when it left, and how it ended. A function that compares and finds nothing returns no row.
+PgReply PgLeaseStore::ask(const std::string& sql, const std::vector<PgValue>& values, LeaseReply& lease) {
     lease.sent = boot_ns();
-    const PgReply reply = connection_.query(std::string("SELECT ") + kColumns + " FROM public." + call, values, limit_);
+    PgReply reply = connection_.query(sql, values, limit_);
     lease.error = reply.error;
     switch (reply.outcome) {
         case PgOutcome::unknown:
@@ -88,12 +122,80 @@ LeaseReply PgLeaseStore::write(const std::string& call, const std::vector<PgValu
             break;
         case PgOutcome::done:
             lease.outcome = reply.rows.empty() ? LeaseOutcome::refused : LeaseOutcome::acknowledged;
-            if (!reply.rows.empty()) lease.row = row_of(reply.rows[0]);
             break;
     }
     if (lease.outcome == LeaseOutcome::unknown) report_("warning", "lease write of unknown outcome: " + lease.error);
+    return reply;
+}
+
+LeaseReply PgLeaseStore::write(const std::string& call, const std::vector<PgValue>& values) {
+    LeaseReply lease;
+    const PgReply reply = ask(std::string("SELECT ") + kColumns + " FROM public." + call, values, lease);
+    if (lease.outcome == LeaseOutcome::acknowledged) lease.row = row_of(reply.rows[0]);
     return lease;
 }
+
+LeaseReply PgLeaseStore::arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) {
+    LeaseReply lease;
+    if (listening_ != session_) {
+        if (connection_.query("LISTEN lease_transfer", {}, limit_).outcome != PgOutcome::done) return lease;
+        listening_ = session_;
+    }
+    ask("SELECT strategy FROM public.lease_arm($1, $2, $3)", {id, taker, text_array(strategies)}, lease);
+    return lease;
+}
+
+LeaseReply PgLeaseStore::disarm(const std::string& id, const std::string& taker) {
+    LeaseReply lease;
+    ask("SELECT public.lease_disarm($1, $2)", {id, taker}, lease);
+    return lease;
+}
+
+ArmedRead PgLeaseStore::armed(const std::string& id) {
+    const PgReply reply = connection_.query("SELECT strategy, taker, epoch FROM public.engine_arm WHERE transfer_id = $1", {id}, limit_);
+    ArmedRead read;
+    read.ok = reply.outcome == PgOutcome::done;
+    for (const Cells& cells : reply.rows) read.strategies.push_back({*cells[0], *cells[1], std::stoull(*cells[2])});
+    return read;
+}
+
+HandoverReply PgLeaseStore::handover(const std::string& sql, const std::vector<PgValue>& values, bool with_position) {
+    LeaseReply lease;
+    const PgReply reply = ask(sql, values, lease);
+    HandoverReply handover{lease.outcome, {}, lease.sent, lease.error};
+    if (lease.outcome != LeaseOutcome::acknowledged) return handover;
+    for (const Cells& cells : reply.rows) {
+        handover.rows.push_back({*cells[0], row_of(cells, 1), with_position ? position_of(cells, 7) : Position::State{}});
+    }
+    return handover;
+}
+
+HandoverReply PgLeaseStore::transfer(const std::string& id, const std::string& from, const std::string& to,
+                                     const std::vector<HandoverItem>& items) {
+    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_transfer($1, $2, $3, $4::jsonb)",
+                    {id, from, to, handover_json(items, true)}, false);
+}
+
+HandedRead PgLeaseStore::handed(const std::string& id, const std::string& holder) {
+    // A connection that was made anew does not listen any more; the regular look finds the rows all the same.
+    const PgReply reply =
+        connection_.query(std::string("SELECT strategy, ") + kColumns + " FROM public.engine_lease WHERE transfer_id = $1 AND holder = $2",
+                          {id, holder}, limit_);
+    HandedRead read;
+    read.ok = reply.outcome == PgOutcome::done;
+    for (const Cells& cells : reply.rows) read.rows.push_back({*cells[0], row_of(cells, 1), {}});
+    return read;
+}
+
+HandoverReply PgLeaseStore::accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) {
+    return handover(
+        "SELECT (lease).strategy, coalesce((lease).holder, ''), (lease).epoch, (lease).beat, (lease).ttl_ms, (lease).killed, "
+        "coalesce((lease).kill_reason, ''), quantity, average_price, realised_pnl_usd, pnl_day, pnl_day_start_usd, last_fill_id "
+        "FROM public.lease_accept($1, $2, $3::jsonb)",
+        {id, holder, handover_json(items, false)}, true);
+}
+
+bool PgLeaseStore::wait_handover(Nanos limit) { return connection_.wait_notification(limit); }
 
 LeaseReply PgLeaseStore::enroll(const std::string& strategy, std::uint32_t ttl_ms, const std::vector<std::string>& venues) {
     return write("lease_register($1, $2, $3)", {strategy, std::to_string(ttl_ms), text_array(venues)});
@@ -131,13 +233,7 @@ PositionRead PgLeaseStore::position(const std::string& strategy, const std::stri
     PositionRead read;
     read.ok = reply.outcome == PgOutcome::done;
     if (!read.ok || reply.rows.empty()) return read;
-    const auto& cells = reply.rows[0];
-    read.state.quantity = std::stoll(*cells[0]);
-    read.state.average_price = std::stod(*cells[1]);
-    read.state.realised_pnl = std::stod(*cells[2]);
-    read.state.day = std::stoll(*cells[3]);
-    read.state.day_start_pnl = std::stod(*cells[4]);
-    read.state.last_fill_id = std::stoull(*cells[5]);
+    read.state = position_of(reply.rows[0], 0);
     return read;
 }
 

@@ -12,7 +12,7 @@
 
 namespace hft {
 
-// The lease rows in PostgreSQL (migration 004), on one connection of their own, one round trip a call.
+// The lease rows in PostgreSQL (migrations 004 and 006), on one connection of their own, one round trip a call.
 class PgLeaseStore final : public LeaseStore {
 public:
     using Report = std::function<void(const char* level, const std::string& text)>;
@@ -28,18 +28,29 @@ public:
     LeaseReply release(const std::string& strategy, const std::string& holder, std::uint64_t epoch, std::uint64_t beat) override;
     LeaseReply kill(const std::string& strategy, const std::string& reason) override;
     LeaseReply unkill(const std::string& strategy, std::uint64_t epoch, std::uint64_t beat) override;
+    LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) override;
+    LeaseReply disarm(const std::string& id, const std::string& taker) override;
+    ArmedRead armed(const std::string& id) override;
+    HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
+                           const std::vector<HandoverItem>& items) override;
+    HandedRead handed(const std::string& id, const std::string& holder) override;
+    HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
+    bool wait_handover(Nanos limit) override;
     PositionRead position(const std::string& strategy, const std::string& symbol) override;
 
     // Any thread: the host of the last connection, empty before the first.
     [[nodiscard]] std::string host() const;
 
 private:
+    PgReply ask(const std::string& sql, const std::vector<PgValue>& values, LeaseReply& lease);
     LeaseReply write(const std::string& call, const std::vector<PgValue>& values);
+    HandoverReply handover(const std::string& sql, const std::vector<PgValue>& values, bool with_position);
 
     PgConnection connection_;
     Nanos limit_;
     Report report_;
     std::uint64_t session_ = 0;
+    std::uint64_t listening_ = 0;  // session that listens for handovers
     Nanos next_attempt_ = 0;
     Nanos backoff_ = 0;
     std::string last_error_;

@@ -168,6 +168,57 @@ TEST(Lease, ReleaseEndsTheRightWhateverItsOutcome) {
     }
 }
 
+TEST(Lease, AHandoverLeavesDoubtUntilABeatOfOurOwnIsAcknowledged) {
+    for (const LeaseOutcome outcome : {LeaseOutcome::unknown, LeaseOutcome::failed, LeaseOutcome::refused}) {
+        LeaseMachine m = holding();
+        m.on_transfer_sent();
+        m.on_transfer(outcome, {}, 103 * kSecond);
+        EXPECT_TRUE(m.held());
+        EXPECT_TRUE(m.in_doubt());
+        m.on_read(row(kSelf, 5, 8), 104 * kSecond);
+        EXPECT_TRUE(m.in_doubt()) << "a read gives nothing back";
+        m.on_beat(LeaseOutcome::unknown, {}, 104 * kSecond, 105 * kSecond);
+        EXPECT_TRUE(m.in_doubt());
+        m.on_beat(LeaseOutcome::acknowledged, row(kSelf, 5, 9), 105 * kSecond, 106 * kSecond);
+        EXPECT_FALSE(m.in_doubt());
+    }
+}
+
+TEST(Lease, AnAcknowledgedHandoverEndsTheRight) {
+    LeaseMachine m = holding();
+    m.on_transfer_sent();
+    m.on_transfer(LeaseOutcome::acknowledged, row(kOther, 6, 9), 103 * kSecond);
+    EXPECT_EQ(m.state(), LeaseState::standby);
+    EXPECT_EQ(m.right_until(), 0);
+    EXPECT_FALSE(m.in_doubt());
+}
+
+TEST(Lease, AReadThatNamesTheTakerEndsTheDoubtAndTheRight) {
+    LeaseMachine m = holding();
+    m.on_transfer_sent();
+    m.on_read(row(kOther, 6, 9), 103 * kSecond);
+    EXPECT_EQ(m.state(), LeaseState::standby);
+    EXPECT_FALSE(m.in_doubt());
+}
+
+TEST(Lease, TheTakersRightCountsFromSendingItsFirstBeatAndWaitsForTheFence) {
+    LeaseMachine m = machine();
+    m.on_connected();
+    m.on_read(row(kSelf, 6, 9), 99 * kSecond);
+    EXPECT_EQ(m.state(), LeaseState::standby) << "that the row names us is no right";
+    for (const LeaseOutcome outcome : {LeaseOutcome::unknown, LeaseOutcome::failed, LeaseOutcome::refused}) {
+        m.on_accept(outcome, row(kSelf, 6, 10), 100 * kSecond, 101 * kSecond);
+        EXPECT_EQ(m.state(), LeaseState::standby);
+        EXPECT_EQ(m.deadline(), 0);
+    }
+    m.on_accept(LeaseOutcome::acknowledged, row(kSelf, 6, 10), 100 * kSecond, 101 * kSecond);
+    EXPECT_EQ(m.right_until(), 0);
+    EXPECT_EQ(m.deadline(), 109 * kSecond);
+    m.on_fenced();
+    EXPECT_EQ(m.right_until(), 109 * kSecond);
+    EXPECT_EQ(m.next_epoch(0), 7U);
+}
+
 TEST(Lease, ALateBeatAfterGivingUpGivesNothing) {
     LeaseMachine m = holding();
     m.give_up();

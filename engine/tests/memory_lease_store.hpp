@@ -2,6 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <map>
 #include <mutex>
 #include <string>
@@ -11,17 +13,24 @@
 
 namespace hft::test {
 
-// The functions of migration 004 over rows in memory, shared by several engines. Faults are asked for by the test.
+// The functions of migrations 004 and 006 over rows in memory, shared by several engines. Faults are asked for by the test.
 class MemoryRows {
 public:
     struct Stored {
         LeaseRow row;
         Position::State position;
+        std::string transfer_id;
+        std::string armed_id;
+        std::string armed_taker;
+        std::uint64_t armed_epoch = 0;
     };
     std::mutex mutex;
     std::map<std::string, Stored> rows;
     std::atomic<bool> away{false};        // no connection
     std::atomic<bool> lose_reply{false};  // writes happen, nobody is told
+    std::atomic<bool> fail_write{false};  // writes do not happen, and the server says so
+    std::atomic<bool> lose_write{false};  // writes do not happen, and nobody is told
+    std::condition_variable handed;
 };
 
 class MemoryLeaseStore final : public LeaseStore {
@@ -92,6 +101,104 @@ public:
             return true;
         });
     }
+    LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) override {
+        return write([&](LeaseReply& out) {
+            for (const std::string& s : strategies) {
+                const LeaseRow& row = rows_.rows[s].row;
+                if (row.killed || row.holder.empty() || row.holder == taker) {
+                    out.error = s + " cannot be armed";
+                    return false;
+                }
+            }
+            for (const std::string& s : strategies) {
+                MemoryRows::Stored& stored = rows_.rows[s];
+                stored.armed_id = id;
+                stored.armed_taker = taker;
+                stored.armed_epoch = stored.row.epoch;
+            }
+            return true;
+        });
+    }
+    LeaseReply disarm(const std::string& id, const std::string& taker) override {
+        return write([&](LeaseReply&) {
+            for (auto& [name, stored] : rows_.rows) {
+                if (stored.armed_id == id && stored.armed_taker == taker) stored.armed_id.clear();
+            }
+            return true;
+        });
+    }
+    ArmedRead armed(const std::string& id) override {
+        ArmedRead out;
+        if (!alive()) return out;
+        const std::lock_guard lock(rows_.mutex);
+        out.ok = true;
+        for (const auto& [name, stored] : rows_.rows) {
+            if (stored.armed_id == id) out.strategies.push_back({name, stored.armed_taker, stored.armed_epoch});
+        }
+        return out;
+    }
+    HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
+                           const std::vector<HandoverItem>& items) override {
+        HandoverReply reply;
+        const LeaseReply written = write([&](LeaseReply& out) {
+            for (const HandoverItem& item : items) {
+                const MemoryRows::Stored& s = rows_.rows[item.strategy];
+                const bool same = s.row.holder == from && s.row.epoch == item.epoch && s.row.beat == item.beat && !s.row.killed;
+                if (same && s.armed_id == id && s.armed_taker == to && s.armed_epoch == item.epoch) continue;
+                out.error = item.strategy + " moved, is killed or not armed";
+                return false;
+            }
+            for (const HandoverItem& item : items) {
+                MemoryRows::Stored& s = rows_.rows[item.strategy];
+                s.row.holder = to;
+                ++s.row.epoch;
+                ++s.row.beat;
+                s.transfer_id = id;
+                s.armed_id.clear();
+                s.position = item.state;
+                reply.rows.push_back({item.strategy, s.row, item.state});
+            }
+            rows_.handed.notify_all();
+            return true;
+        });
+        reply.outcome = written.outcome;
+        reply.error = written.error;
+        reply.sent = written.sent;
+        if (reply.outcome != LeaseOutcome::acknowledged) reply.rows.clear();
+        return reply;
+    }
+    HandedRead handed(const std::string& id, const std::string& holder) override {
+        HandedRead out;
+        if (!alive()) return out;
+        const std::lock_guard lock(rows_.mutex);
+        out.ok = true;
+        for (const auto& [name, s] : rows_.rows) {
+            if (s.transfer_id == id && s.row.holder == holder) out.rows.push_back({name, s.row, {}});
+        }
+        return out;
+    }
+    HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override {
+        HandoverReply reply;
+        const LeaseReply written = write([&](LeaseReply&) {
+            for (const HandoverItem& item : items) {
+                MemoryRows::Stored& s = rows_.rows[item.strategy];
+                if (s.row.killed || s.row.holder != holder || s.row.epoch != item.epoch || s.row.beat != item.beat || s.transfer_id != id)
+                    continue;
+                ++s.row.beat;
+                reply.rows.push_back({item.strategy, s.row, s.position});
+            }
+            return true;
+        });
+        reply.outcome = written.outcome;
+        reply.error = written.error;
+        reply.sent = written.sent;
+        if (reply.outcome != LeaseOutcome::acknowledged) reply.rows.clear();
+        return reply;
+    }
+    bool wait_handover(Nanos limit) override {
+        std::unique_lock lock(rows_.mutex);
+        return rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::no_timeout;
+    }
     PositionRead position(const std::string& strategy, const std::string&) override {
         if (!alive()) return {};
         const std::lock_guard lock(rows_.mutex);
@@ -108,6 +215,24 @@ private:
         out.outcome = outcome;
         out.row = row;
         out.sent = boot_ns();
+        return out;
+    }
+    // As PostgreSQL and the network may answer a write, by the faults asked for.
+    template <typename F>
+    LeaseReply write(F&& apply) {
+        if (!alive()) return {};
+        LeaseReply out = reply(LeaseOutcome::failed, {});
+        const std::lock_guard lock(rows_.mutex);
+        if (rows_.fail_write) {
+            out.error = "asked to fail";
+            return out;
+        }
+        const bool done = !rows_.lose_write && apply(out);
+        if (rows_.lose_write || rows_.lose_reply) {
+            connected_ = false;
+            return {};
+        }
+        if (done) out.outcome = LeaseOutcome::acknowledged;
         return out;
     }
     template <typename F>

@@ -16,8 +16,9 @@ def table(outcomes: list[Outcome]) -> str:
     lines = [_ROW.format("stage", "time", "budget", "passed", "failed", "skipped", "")]
     for outcome in outcomes:
         counts = outcome.counts
+        verdict = ("ok" if outcome.ok else "FAILED") + (", over its budget" if outcome.over_budget else "")
         lines.append(_ROW.format(outcome.stage.name, _clock(outcome.wall_s), _clock(outcome.stage.budget_s), counts.passed, counts.failed,
-                                 len(counts.skipped), ("ok" if outcome.ok else "FAILED") + (", over its budget" if outcome.over_budget else "")))
+                                 len(counts.skipped), verdict))
     total_s = sum(outcome.wall_s for outcome in outcomes)
     lines.append(_ROW.format("all", _clock(total_s), _clock(sum(outcome.stage.budget_s for outcome in outcomes)), *_sums(outcomes), ""))
     lines += [f"{outcome.stage.name}: {complaint}" for outcome in outcomes for complaint in outcome.complaints]

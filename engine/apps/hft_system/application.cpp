@@ -108,6 +108,7 @@ void Application::build() {
     settings.times = {static_cast<Nanos>(config_.ttl_ms) * kMillisecond, margin, static_cast<Nanos>(config_.suspect_ms) * kMillisecond};
     settings.beat = static_cast<Nanos>(config_.beat_ms) * kMillisecond;
     settings.drain = kSecond;
+    settings.automatic = config_.automatic_failover;
     LeaseKeeperPorts ports;
     ports.command = [this](const Command& c) { command(c); };
     ports.venue_epoch = [this](const std::string& strategy) { return connector_->highest_epoch(strategy); };

@@ -31,5 +31,10 @@ HttpResponse list_strategies(const Call& call);  // strategies.cpp
 HttpResponse get_strategy(const Call& call);
 HttpResponse start_strategy(const Call& call);
 HttpResponse stop_strategy(const Call& call);
+HttpResponse arm(const Call& call);  // transfer.cpp
+HttpResponse disarm(const Call& call);
+HttpResponse list_transfers(const Call& call);
+HttpResponse transfer(const Call& call);
+HttpResponse takeover(const Call& call);
 
 }  // namespace hft

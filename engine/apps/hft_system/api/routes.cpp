@@ -21,6 +21,11 @@ const std::vector<Route>& routes() {
         {"GET", "/api/v1/strategies/{id}", Scope::read, get_strategy},
         {"POST", "/api/v1/strategies/{id}/start", Scope::operate, start_strategy},
         {"POST", "/api/v1/strategies/{id}/stop", Scope::operate, stop_strategy},
+        {"POST", "/api/v1/arm", Scope::operate, arm},
+        {"DELETE", "/api/v1/arm", Scope::operate, disarm},
+        {"GET", "/api/v1/transfer", Scope::read, list_transfers},
+        {"POST", "/api/v1/transfer", Scope::operate, transfer},
+        {"POST", "/api/v1/takeover", Scope::operate, takeover},
     };
     return table;
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+#include "apps/hft_system/api/handlers.hpp"
+#include "apps/hft_system/api/hot_thread.hpp"
+#include "apps/hft_system/api/replies.hpp"
+#include "apps/hft_system/api/views.hpp"
+#include "io/config_reader.hpp"
+
+namespace hft {
+
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::size_t kMaxId = 64;
+
+// A body with faults gathered, as in a configuration.
+class Body {
+public:
+    Body(const Call& call, std::vector<std::string> known)
+        : json_(parse_config(call.request.body.empty() ? "{}" : call.request.body, errors_)) {
+        if (errors_.empty()) object_.emplace(&json_, "", std::move(known), errors_);
+    }
+    [[nodiscard]] std::string name(const std::string& key, std::size_t max_length) { return object_ ? object_->name(key, max_length) : ""; }
+    [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high, std::int64_t fallback) {
+        return object_ ? object_->integer(key, low, high, fallback) : fallback;
+    }
+    [[nodiscard]] std::string choice(const std::string& key, const std::vector<std::string>& choices, const char* fallback) {
+        return object_ ? object_->choice(key, choices, fallback) : fallback;
+    }
+    // Names of strategies of this engine; all of them where the body names none.
+    [[nodiscard]] std::vector<std::string> strategies(Application& app) {
+        std::vector<std::string> names;
+        if (!object_) return names;
+        if (!object_->has("strategies")) {
+            for (const StrategyConfig& s : app.config().strategies) names.push_back(s.id);
+            return names;
+        }
+        const Json* list = object_->list("strategies");
+        for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
+            const Json& entry = (*list)[i];
+            const std::string pointer = "/strategies/" + std::to_string(i);
+            const std::string name = entry.is_string() ? entry.get<std::string>() : "";
+            const auto& known = app.config().strategies;
+            if (std::none_of(known.begin(), known.end(), [&](const StrategyConfig& s) { return s.id == name; })) {
+                errors_.add(pointer, "expected a strategy of this engine, found " + excerpt(entry));
+            } else if (std::find(names.begin(), names.end(), name) != names.end()) {
+                errors_.add(pointer, "strategy \"" + name + "\" stands twice");
+            } else {
+                names.push_back(name);
+            }
+        }
+        return names;
+    }
+    [[nodiscard]] bool good() const { return errors_.empty(); }
+    [[nodiscard]] HttpResponse why() const {
+        std::string text = errors_.text();
+        std::replace(text.begin(), text.end(), '\n', ' ');
+        text.pop_back();
+        return problem(400, text);
+    }
+
+private:
+    ConfigErrors errors_;
+    Json json_;
+    std::optional<ConfigObject> object_;
+};
+
+Json record_json(const TransferRecord& record) {
+    Json steps = Json::array();
+    for (const TransferStep& step : record.steps) steps.push_back({{"step", step.name}, {"wall_ns", step.wall}});
+    return {
+        {"id", record.id}, {"part", record.part}, {"outcome", record.outcome}, {"detail", record.detail}, {"strategies", record.strategies},
+        {"steps", steps}};
+}
+
+HttpResponse shown(Application& app, const std::string& id, const std::string& part) {
+    const std::vector<TransferRecord> records = app.keeper().transfers();
+    const auto found = std::find_if(records.begin(), records.end(), [&](const TransferRecord& r) { return r.id == id && r.part == part; });
+    Json json = found == records.end() ? Json::object() : record_json(*found);
+    json["holder"] = app.holder();
+    return json_response(json);
+}
+
+// A taker must be able to trade with the first tick behind its fence. Without a right this sends nothing.
+void make_ready(Application& app, const std::vector<std::string>& strategies) {
+    Command command;
+    command.kind = Command::Kind::enable;
+    app.command(command);
+    command.kind = Command::Kind::start;
+    for (const std::string& id : strategies) {
+        const auto& list = app.config().strategies;
+        const auto at = std::find_if(list.begin(), list.end(), [&](const StrategyConfig& s) { return s.id == id; });
+        command.strategy = static_cast<std::size_t>(at - list.begin());
+        app.command(command);
+        soon([&] { return app.core().view(command.strategy).running.load(); });
+    }
+}
+
+}  // namespace
+
+HttpResponse arm(const Call& call) {
+    Body body(call, {"id", "strategies", "expires_s"});
+    ArmRequest request;
+    request.id = body.name("id", kMaxId);
+    request.strategies = body.strategies(call.app);
+    request.expires = body.integer("expires_s", 1, 3600, 60) * kSecond;
+    if (!body.good()) return body.why();
+    const RoleAnswer answer = call.app.keeper().arm(request);
+    if (answer.outcome != RoleOutcome::done) return problem_of(answer);
+    make_ready(call.app, request.strategies);
+    return shown(call.app, request.id, "taker");
+}
+
+HttpResponse disarm(const Call& call) {
+    Body body(call, {"id"});
+    const std::string id = body.name("id", kMaxId);
+    if (!body.good()) return body.why();
+    const RoleAnswer answer = call.app.keeper().disarm(id);
+    return answer.outcome == RoleOutcome::done ? shown(call.app, id, "taker") : problem_of(answer);
+}
+
+HttpResponse transfer(const Call& call) {
+    Body body(call, {"id", "strategies", "to", "drain_ms", "undrained"});
+    TransferRequest request;
+    request.id = body.name("id", kMaxId);
+    request.strategies = body.strategies(call.app);
+    request.to = body.name("to", EngineName::kCapacity);
+    request.drain = body.integer("drain_ms", 1, 60'000, 500) * kMillisecond;
+    request.abandon = body.choice("undrained", {"refuse", "hand_over"}, "refuse") == "hand_over";
+    if (!body.good()) return body.why();
+    const RoleAnswer answer = call.app.keeper().transfer(request);
+    return answer.outcome == RoleOutcome::done ? shown(call.app, request.id, "giver") : problem_of(answer);
+}
+
+HttpResponse list_transfers(const Call& call) {
+    Json list = Json::array();
+    for (const TransferRecord& record : call.app.keeper().transfers()) list.push_back(record_json(record));
+    return json_response({{"holder", call.app.holder()}, {"transfers", list}});
+}
+
+HttpResponse takeover(const Call& call) {
+    Body body(call, {"strategies"});
+    const std::vector<std::string> strategies = body.strategies(call.app);
+    if (!body.good()) return body.why();
+    const RoleAnswer answer = call.app.keeper().take_over(strategies);
+    if (answer.outcome != RoleOutcome::done) {
+        call.app.report(LogLevel::warning, "role", "takeover refused: " + answer.detail, answer.strategy);
+        return problem_of(answer);
+    }
+    make_ready(call.app, strategies);
+    return json_response({{"role", role(call.app)}, {"strategies", strategies_json(call.app)}});
+}
+
+}  // namespace hft

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The two sides of a transfer. The giver: freeze, drain, hand over. The taker: arm, claim, fence.
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "core/lease_keeper.hpp"
+
+namespace hft {
+
+namespace {
+
+constexpr std::size_t kRecords = 16;
+constexpr Nanos kLook = 2 * kMillisecond;
+// Inside a transfer every look costs trading time.
+constexpr Nanos kBrief = 20'000;
+
+std::string engine_of(const std::string& holder) { return holder.substr(0, holder.find('/')); }
+
+}  // namespace
+
+RoleAnswer LeaseKeeper::arm(const ArmRequest& request) {
+    return ask([this, request] { return carry_out_arm(request); });
+}
+RoleAnswer LeaseKeeper::disarm(const std::string& id) {
+    return ask([this, id] { return carry_out_disarm(id); });
+}
+RoleAnswer LeaseKeeper::transfer(const TransferRequest& request) {
+    return ask([this, request] {
+        transferring_ = true;
+        RoleAnswer answer = carry_out_transfer(request);
+        transferring_ = false;
+        return answer;
+    });
+}
+
+std::vector<TransferRecord> LeaseKeeper::transfers() const {
+    const std::lock_guard lock(mutex_);
+    return transfers_;
+}
+
+void LeaseKeeper::record(const std::string& id, const std::string& part, const std::string& outcome, const std::string& detail,
+                         const std::vector<std::size_t>& strategies) {
+    {
+        const std::lock_guard lock(mutex_);
+        auto found =
+            std::find_if(transfers_.begin(), transfers_.end(), [&](const TransferRecord& r) { return r.id == id && r.part == part; });
+        if (found == transfers_.end()) {
+            if (transfers_.size() == kRecords) transfers_.erase(transfers_.begin());
+            TransferRecord fresh;
+            fresh.id = id;
+            fresh.part = part;
+            for (const std::size_t i : strategies) fresh.strategies.push_back(entries_[i].strategy.id);
+            found = transfers_.insert(transfers_.end(), std::move(fresh));
+        }
+        found->outcome = outcome;
+        found->detail = detail;
+        found->steps.push_back({outcome, wall_ns()});
+    }
+    const bool good = outcome == "armed" || outcome == "disarmed" || outcome == "under way" || outcome == "done";
+    ports_.report(good ? "info" : "error", "transfer " + id + ", " + part + ": " + outcome + (detail.empty() ? "" : ": " + detail), "");
+}
+
+void LeaseKeeper::step(const std::string& id, const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    for (TransferRecord& r : transfers_) {
+        if (r.id == id && (r.outcome == "under way" || r.outcome == "armed")) r.steps.push_back({name, wall_ns()});
+    }
+}
+
+// ---- taker ------------------------------------------------------------------------------------------------------------
+
+RoleAnswer LeaseKeeper::carry_out_arm(const ArmRequest& request) {
+    if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
+    if (armed_ && armed_->id != request.id) return {RoleOutcome::conflict, "armed for transfer " + armed_->id + " already", {}, {}};
+    Armed armed;
+    armed.id = request.id;
+    armed.expires = boot_ns() + request.expires;
+    for (const std::string& strategy : request.strategies) {
+        const std::optional<std::size_t> index = index_of(strategy);
+        if (!index) return {RoleOutcome::conflict, "no strategy " + strategy + " here", strategy, {}};
+        const Entry& entry = entries_[*index];
+        if (entry.machine.held()) return {RoleOutcome::conflict, "strategy " + strategy + " is held here", strategy, settings_.holder};
+        if (!core_.venue_up(entry.strategy.venue)) {
+            return {RoleOutcome::unavailable,
+                    "no session to venue " + entry.strategy.venues.front() + " of strategy " + strategy,
+                    strategy,
+                    {}};
+        }
+        armed.strategies.push_back(*index);
+    }
+    // What an earlier life of this engine left in the journal belongs into the state that is taken over.
+    if (!primary() && !wait_until(ports_.journal_empty, 5 * kSecond)) {
+        return unavailable("facts of an earlier run are not in the database yet");
+    }
+    if (store_.session() == 0) return unavailable("no connection to a writable database");
+    const LeaseReply reply = store_.arm(request.id, settings_.holder, request.strategies);
+    if (reply.outcome == LeaseOutcome::failed || reply.outcome == LeaseOutcome::refused) {
+        return {RoleOutcome::conflict, reply.error, {}, {}};
+    }
+    // Of unknown outcome it may stand, so a handover may come.
+    armed_ = armed;
+    if (reply.outcome == LeaseOutcome::unknown) return unavailable("arm has an unknown outcome: " + reply.error);
+    record(request.id, "taker", "armed", "", armed.strategies);
+    return {};
+}
+
+RoleAnswer LeaseKeeper::carry_out_disarm(const std::string& id) {
+    if (!armed_ || armed_->id != id) return {RoleOutcome::conflict, "not armed for transfer " + id, {}, {}};
+    if (store_.session() == 0) return unavailable("no connection to a writable database: still armed");
+    const LeaseReply reply = store_.disarm(id, settings_.holder);
+    if (reply.outcome != LeaseOutcome::acknowledged) return unavailable("still armed: " + reply.error);
+    // The handover may have come just before.
+    const HandedRead handed = store_.handed(id, settings_.holder);
+    if (handed.ok && !handed.rows.empty()) {
+        accept(handed.rows);
+        return {RoleOutcome::conflict, "transfer " + id + " was carried out already", {}, settings_.holder};
+    }
+    record(id, "taker", "disarmed", "", armed_->strategies);
+    armed_.reset();
+    return {};
+}
+
+// One look for the handover that this engine is armed for; waits briefly for the notification.
+void LeaseKeeper::watch_handover() {
+    if (store_.session() == 0) {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(kLook));
+    } else {
+        store_.wait_handover(kLook);
+        const HandedRead handed = store_.handed(armed_->id, settings_.holder);
+        if (handed.ok && !handed.rows.empty()) return accept(handed.rows);
+    }
+    const bool over = boot_ns() >= armed_->expires || core_.hot().killed.load();
+    if (over && boot_ns() >= armed_->next_look) {
+        armed_->next_look = boot_ns() + settings_.beat;
+        carry_out_disarm(armed_->id);
+    }
+}
+
+// What was read is only a hint: the right comes with the acknowledged beat.
+void LeaseKeeper::accept(const std::vector<HandedRow>& rows) {
+    const std::string id = armed_->id;
+    step(id, "woken");
+    std::vector<HandoverItem> items;
+    for (const HandedRow& handed : rows) {
+        const std::optional<std::size_t> index = index_of(handed.strategy);
+        if (!index || handed.row.killed) continue;
+        items.push_back({handed.strategy, entries_[*index].strategy.symbol, handed.row.epoch, handed.row.beat, {}});
+    }
+    if (items.empty()) {
+        record(id, "taker", "refused", "the rows are killed", armed_->strategies);
+        armed_.reset();
+        return;
+    }
+    const HandoverReply reply = store_.accept(id, settings_.holder, items);
+    // Unknown, failed or moved: the next look reads the rows anew.
+    if (reply.outcome != LeaseOutcome::acknowledged) return;
+    const Nanos replied = boot_ns();
+    for (const HandedRow& held : reply.rows) {
+        entries_[*index_of(held.strategy)].machine.on_accept(LeaseOutcome::acknowledged, held.row, reply.sent, replied);
+    }
+    step(id, "claimed");
+    begin_trading(reply.rows);
+    armed_.reset();
+    publish();
+}
+
+void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
+    const std::string id = armed_->id;
+    std::vector<std::size_t> indices;
+    for (const HandedRow& held : rows) {
+        const std::size_t i = *index_of(held.strategy);
+        indices.push_back(i);
+        entries_[i].claiming = true;
+        entries_[i].fence_asked = false;
+        core_.view(i).fence.store(FenceState::none);
+        core_.view(i).fence_epoch.store(0);
+        take(i, held.state, false);
+    }
+    const bool answered =
+        wait_until([&] { return std::all_of(indices.begin(), indices.end(), [&](std::size_t i) { return fence_answered(i); }); },
+                   settings_.fence_wait, kBrief);
+    step(id, "fenced");
+    std::string failed;
+    for (const std::size_t i : indices) {
+        Entry& entry = entries_[i];
+        entry.claiming = false;
+        const bool granted = core_.view(i).fence_epoch.load() == entry.machine.epoch() &&
+                             core_.view(i).fence.load(std::memory_order_acquire) == FenceState::granted;
+        if (entry.machine.held() && granted) {
+            entry.machine.on_fenced();
+            ports_.report("info", "lease taken over by transfer " + id + ", epoch " + std::to_string(entry.machine.epoch()),
+                          entry.strategy.id);
+            continue;
+        }
+        failed += (failed.empty() ? "" : ", ") + entry.strategy.id;
+        release(entry);
+    }
+    if (failed.empty()) {
+        record(id, "taker", "done", "", indices);
+    } else {
+        record(id, "taker", "failed", (answered ? "the venue refused the fence of " : "the venue did not answer the fence of ") + failed,
+               indices);
+    }
+}
+
+// ---- giver ------------------------------------------------------------------------------------------------------------
+
+RoleAnswer LeaseKeeper::carry_out_transfer(const TransferRequest& request) {
+    std::vector<std::size_t> indices;
+    std::string taker;
+    RoleAnswer answer = check_transfer(request, indices, taker);
+    if (answer.outcome != RoleOutcome::done) return answer;
+    record(request.id, "giver", "under way", "to " + taker, indices);
+    for (const std::size_t i : indices) {
+        entries_[i].transfer = request.id;
+        freeze(i);
+    }
+    answer = drain(request, indices);
+    if (answer.outcome != RoleOutcome::done) {
+        // Nothing was sent to the database: thawing is safe.
+        for (const std::size_t i : indices) thaw(entries_[i], i);
+        record(request.id, "giver", "refused", answer.detail, indices);
+        return answer;
+    }
+    step(request.id, "drained");
+    return hand_over(request, indices, taker);
+}
+
+RoleAnswer LeaseKeeper::check_transfer(const TransferRequest& request, std::vector<std::size_t>& indices, std::string& taker) {
+    if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
+    if (store_.session() == 0) return unavailable("no connection to a writable database");
+    const ArmedRead armed = store_.armed(request.id);
+    if (!armed.ok) return unavailable("the database did not say who is armed");
+    for (const std::string& strategy : request.strategies) {
+        const std::optional<std::size_t> index = index_of(strategy);
+        if (!index) return {RoleOutcome::conflict, "no strategy " + strategy + " here", strategy, {}};
+        const Entry& entry = entries_[*index];
+        if (entry.machine.state() != LeaseState::holding || entry.freeze != 0) {
+            const auto& row = entry.machine.row();
+            const std::string why = entry.freeze != 0 ? " is frozen for transfer " + entry.transfer : " is not held and fenced here";
+            return {RoleOutcome::conflict, "strategy " + strategy + why, strategy, row ? row->holder : ""};
+        }
+        const auto ready =
+            std::find_if(armed.strategies.begin(), armed.strategies.end(), [&](const ArmedStrategy& a) { return a.strategy == strategy; });
+        if (ready == armed.strategies.end() || engine_of(ready->taker) != request.to || ready->epoch != entry.machine.epoch() ||
+            (!taker.empty() && ready->taker != taker)) {
+            return {RoleOutcome::conflict, request.to + " is not armed for strategy " + strategy + " under transfer " + request.id,
+                    strategy, settings_.holder};
+        }
+        taker = ready->taker;
+        indices.push_back(*index);
+    }
+    if (indices.empty()) return {RoleOutcome::conflict, "no strategy to transfer", {}, {}};
+    return {};
+}
+
+void LeaseKeeper::freeze(std::size_t index) {
+    Entry& entry = entries_[index];
+    entry.freeze = next_freeze_++;
+    Command command;
+    command.kind = Command::Kind::freeze;
+    command.strategy = index;
+    command.freeze = entry.freeze;
+    ports_.command(command);
+}
+
+void LeaseKeeper::thaw(Entry& entry, std::size_t index) {
+    entry.freeze = 0;
+    Command command;
+    command.kind = Command::Kind::thaw;
+    command.strategy = index;
+    ports_.command(command);
+}
+
+RoleAnswer LeaseKeeper::drain(const TransferRequest& request, const std::vector<std::size_t>& indices) {
+    const auto drained = [&](std::size_t i) { return core_.view(i).drained.load(std::memory_order_acquire) == entries_[i].freeze; };
+    const auto all_drained = [&] { return std::all_of(indices.begin(), indices.end(), drained); };
+    const auto lost = [&] {
+        return !std::all_of(indices.begin(), indices.end(), [&](std::size_t i) { return entries_[i].machine.held(); });
+    };
+    wait_until([&] { return all_drained() || lost(); }, request.drain, kBrief);
+    if (lost()) return {RoleOutcome::conflict, "the lease was lost while draining", {}, {}};
+    if (all_drained()) return {};
+    for (const std::size_t i : indices) {
+        if (drained(i)) continue;
+        const std::string& id = entries_[i].strategy.id;
+        const std::string open = std::to_string(core_.view(i).open_orders.load()) + " orders of strategy " + id + " not answered within " +
+                                 std::to_string(request.drain / kMillisecond) + " ms";
+        if (!request.abandon) return {RoleOutcome::conflict, open + ": thawed", id, settings_.holder};
+        // Only a fence can tell the taker what became of them.
+        if (!entries_[i].strategy.fenced)
+            return {RoleOutcome::conflict, open + ", and its venue has no fence: thawed", id, settings_.holder};
+        ports_.report("warning", open + ": handed over as unknown", id);
+        Command command;
+        command.kind = Command::Kind::abandon;
+        command.strategy = i;
+        ports_.command(command);
+    }
+    if (wait_until(all_drained, request.drain, kBrief)) return {};
+    return {RoleOutcome::unavailable, "the hot loop does not answer", {}, {}};
+}
+
+RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vector<std::size_t>& indices, const std::string& taker) {
+    std::vector<HandoverItem> items;
+    for (const std::size_t i : indices) {
+        Entry& entry = entries_[i];
+        const FinalState& state = core_.view(i).final_state;
+        items.push_back({entry.strategy.id, entry.strategy.symbol, entry.machine.epoch(), entry.machine.row()->beat, state.position});
+        entry.machine.on_transfer_sent();
+    }
+    const HandoverReply reply = store_.transfer(request.id, settings_.holder, taker, items);
+    const Nanos replied = boot_ns();
+    if (reply.outcome == LeaseOutcome::acknowledged) {
+        step(request.id, "committed");
+        for (const HandedRow& handed : reply.rows) {
+            const std::size_t i = *index_of(handed.strategy);
+            Entry& entry = entries_[i];
+            const std::uint64_t epoch = entry.machine.epoch();
+            entry.machine.on_transfer(LeaseOutcome::acknowledged, handed.row, replied);
+            entry.freeze = 0;
+            core_.view(i).right_until.store(0, std::memory_order_release);
+            Command command;
+            command.kind = Command::Kind::drop;
+            command.strategy = i;
+            ports_.command(command);
+            ports_.report("info", "lease handed to " + taker + ", epoch " + std::to_string(epoch) + " ended", handed.strategy);
+        }
+        record(request.id, "giver", "done", "", indices);
+        return {};
+    }
+    // Frozen until a beat of ours is acknowledged, or the row names the taker: settle_frozen() at every look.
+    record(request.id, "giver", "in doubt", reply.error, indices);
+    if (reply.outcome == LeaseOutcome::unknown) {
+        return unavailable("the handover has an unknown outcome; frozen until the rows tell: " + reply.error);
+    }
+    return {RoleOutcome::conflict, "the database refused the handover: " + reply.error, {}, settings_.holder};
+}
+
+// Once nobody is at work: what is frozen either trades on here, or belongs to the taker.
+void LeaseKeeper::settle_frozen(Entry& entry, std::size_t index) {
+    if (entry.freeze == 0 || transferring_) return;
+    if (entry.machine.held() && entry.machine.in_doubt()) return;
+    if (entry.machine.held()) {
+        thaw(entry, index);
+        record(entry.transfer, "giver", "refused", "thawed after a beat of our own", {index});
+        return;
+    }
+    entry.freeze = 0;
+    const auto& row = entry.machine.row();
+    const bool handed = row && !row->holder.empty() && row->holder != settings_.holder;
+    record(entry.transfer, "giver", handed ? "done" : "failed", "the row names " + (handed ? row->holder : std::string("nobody")), {index});
+}
+
+}  // namespace hft

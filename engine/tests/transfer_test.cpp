@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Transfers between two engines over one venue: what the venue's log says afterwards, and what every fault leaves behind.
+#include <algorithm>
+#include <map>
+
+#include "tests/processes.hpp"
+
+namespace hft {
+namespace {
+
+using namespace test;
+
+class Transfer : public Integration {
+protected:
+    void SetUp() override {
+        Integration::SetUp();
+        venue_ = std::make_unique<VenueProcess>(directory_);
+        blue_ = engine("blue", "1");
+        green_ = engine("green", "2");
+        ASSERT_TRUE(eventually([&] { return blue_->ready() && green_->ready(); }));
+        blue_->start_trading();
+        green_->start_trading();
+        ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
+        ASSERT_TRUE(eventually([&] { return blue_->sent() > 20; }));
+    }
+    void TearDown() override {
+        blue_.reset();
+        green_.reset();
+        venue_.reset();
+        Integration::TearDown();
+    }
+    std::unique_ptr<EngineProcess> engine(const std::string& name, const std::string& incarnation) {
+        return std::make_unique<EngineProcess>(name, incarnation, venue_->order_port(), venue_->market_data_port(), rows_);
+    }
+    RoleAnswer arm(EngineProcess& taker, const std::string& id) {
+        ArmRequest request;
+        request.id = id;
+        request.strategies = {"mm"};
+        return taker.keeper().arm(request);
+    }
+    RoleAnswer transfer(EngineProcess& giver, const std::string& to, const std::string& id, Nanos drain = 2 * kSecond,
+                        bool abandon = false) {
+        TransferRequest request;
+        request.id = id;
+        request.strategies = {"mm"};
+        request.to = to;
+        request.drain = drain;
+        request.abandon = abandon;
+        return giver.keeper().transfer(request);
+    }
+    bool trades(EngineProcess& engine) {
+        const std::uint64_t before = engine.sent();
+        return eventually([&] { return engine.sent() > before + 5; });
+    }
+    bool stands_still(EngineProcess& engine) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(30));
+        const std::uint64_t before = engine.sent();
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        return engine.sent() == before;
+    }
+    // The venue falls silent while orders of the engine are with it.
+    void silence_venue_with_open_orders(EngineProcess& engine) {
+        ASSERT_TRUE(eventually([&] {
+            venue_->pause(true);
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            if (engine.view().open_orders.load() > 0) return true;
+            venue_->pause(false);
+            return false;
+        }));
+    }
+    static std::string outcome(EngineProcess& engine, const std::string& id) {
+        for (const TransferRecord& record : engine.keeper().transfers()) {
+            if (record.id == id) return record.outcome;
+        }
+        return "";
+    }
+    // Orders accepted under an epoch after a higher one was seen, and epochs used by two incarnations.
+    void expect_no_overlap() {
+        std::uint64_t highest = 0;
+        std::map<std::uint64_t, std::string> holder_of;
+        for (const Json& line : log("accepted")) {
+            const auto epoch = line.at("epoch").get<std::uint64_t>();
+            EXPECT_GE(epoch, highest);
+            highest = std::max(highest, epoch);
+            const auto [at, fresh] = holder_of.try_emplace(epoch, line.at("holder").get<std::string>());
+            if (!fresh) {
+                EXPECT_EQ(at->second, line.at("holder").get<std::string>());
+            }
+        }
+        EXPECT_TRUE(log("rejected").empty());
+    }
+
+    std::unique_ptr<VenueProcess> venue_;
+    std::unique_ptr<EngineProcess> blue_;
+    std::unique_ptr<EngineProcess> green_;
+};
+
+TEST_F(Transfer, ThereAndBackWithNothingLost) {
+    for (int round = 0; round < 5; ++round) {
+        EngineProcess& giver = round % 2 == 0 ? *blue_ : *green_;
+        EngineProcess& taker = round % 2 == 0 ? *green_ : *blue_;
+        const std::string id = "t" + std::to_string(round);
+        ASSERT_EQ(arm(taker, id).outcome, RoleOutcome::done);
+        const RoleAnswer answer = transfer(giver, round % 2 == 0 ? "green" : "blue", id);
+        ASSERT_EQ(answer.outcome, RoleOutcome::done) << answer.detail;
+        ASSERT_TRUE(trades(taker));
+        EXPECT_TRUE(taker.keeper().primary());
+        EXPECT_TRUE(eventually([&] { return !giver.keeper().primary(); }));
+        EXPECT_EQ(outcome(giver, id), "done");
+        EXPECT_EQ(outcome(taker, id), "done");
+        EXPECT_TRUE(stands_still(giver));
+    }
+    ASSERT_EQ(green_->keeper().become_standby().outcome, RoleOutcome::done);
+    const Quantity position = green_->view().position.load();
+    expect_no_overlap();
+    Quantity net = 0;
+    for (const Json& line : log("fill")) {
+        net += line.at("side") == "buy" ? line.at("fill_qty").get<Quantity>() : -line.at("fill_qty").get<Quantity>();
+    }
+    EXPECT_EQ(position, net);
+}
+
+TEST_F(Transfer, NobodyArmedIsRefusedAndTradingGoesOn) {
+    const RoleAnswer answer = transfer(*blue_, "green", "t");
+    EXPECT_EQ(answer.outcome, RoleOutcome::conflict);
+    EXPECT_EQ(answer.detail, "green is not armed for strategy mm under transfer t");
+    EXPECT_TRUE(trades(*blue_));
+}
+
+TEST_F(Transfer, AnotherTakerOrIdIsRefused) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    EXPECT_EQ(transfer(*blue_, "red", "t").outcome, RoleOutcome::conflict);
+    EXPECT_EQ(transfer(*blue_, "green", "other").outcome, RoleOutcome::conflict);
+    EXPECT_TRUE(trades(*blue_));
+}
+
+TEST_F(Transfer, TheHolderCannotBeArmedAndAStandbyCannotGive) {
+    EXPECT_EQ(arm(*blue_, "t").outcome, RoleOutcome::conflict);
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    EXPECT_EQ(transfer(*green_, "green", "t").outcome, RoleOutcome::conflict);
+}
+
+TEST_F(Transfer, AfterDisarmNoTransferReachesTheTaker) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    EXPECT_EQ(arm(*green_, "u").outcome, RoleOutcome::conflict) << "one transfer at a time";
+    ASSERT_EQ(green_->keeper().disarm("t").outcome, RoleOutcome::done);
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict);
+    EXPECT_TRUE(trades(*blue_));
+}
+
+TEST_F(Transfer, AnArmRunsOut) {
+    ArmRequest request;
+    request.id = "t";
+    request.strategies = {"mm"};
+    request.expires = 50 * kMillisecond;
+    ASSERT_EQ(green_->keeper().arm(request).outcome, RoleOutcome::done);
+    ASSERT_TRUE(eventually([&] { return outcome(*green_, "t") == "disarmed"; }));
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict);
+}
+
+TEST_F(Transfer, ARefusedHandoverThawsAfterABeatOfItsOwn) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    rows_.fail_write = true;
+    const RoleAnswer answer = transfer(*blue_, "green", "t");
+    EXPECT_EQ(answer.outcome, RoleOutcome::conflict) << answer.detail;
+    rows_.fail_write = false;
+    EXPECT_TRUE(trades(*blue_));
+    EXPECT_EQ(outcome(*blue_, "t"), "refused");
+    EXPECT_FALSE(green_->keeper().primary());
+    expect_no_overlap();
+}
+
+// The commit stands, the answer was lost: the giver must not trade on, whatever it believes.
+TEST_F(Transfer, InDoubtTheGiverStaysFrozenAndTheTakerTakes) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    rows_.lose_reply = true;
+    const RoleAnswer answer = transfer(*blue_, "green", "t");
+    EXPECT_EQ(answer.outcome, RoleOutcome::unavailable);
+    const std::uint64_t sent = blue_->sent();
+    rows_.lose_reply = false;
+    EXPECT_TRUE(trades(*green_));
+    EXPECT_EQ(blue_->sent(), sent);
+    EXPECT_TRUE(eventually([&] { return outcome(*blue_, "t") == "done"; }));
+    expect_no_overlap();
+}
+
+// The request never arrived: once a beat of the giver is acknowledged, the handover cannot succeed any more.
+TEST_F(Transfer, ALostHandoverThawsOnceTheRowMoved) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    rows_.lose_write = true;
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::unavailable);
+    const std::uint64_t sent = blue_->sent();
+    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    rows_.lose_write = false;
+    EXPECT_TRUE(eventually([&] { return blue_->sent() > sent + 5; }));
+    EXPECT_FALSE(green_->keeper().primary());
+    expect_no_overlap();
+}
+
+TEST_F(Transfer, AKilledRowRefusesTheHandover) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    {
+        const std::lock_guard lock(rows_.mutex);
+        rows_.rows["mm"].row.killed = true;
+        ++rows_.rows["mm"].row.beat;
+    }
+    EXPECT_NE(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_FALSE(green_->keeper().primary());
+    EXPECT_TRUE(stands_still(*blue_));
+    EXPECT_TRUE(stands_still(*green_));
+}
+
+TEST_F(Transfer, ALatchedKillSwitchRefusesArmAndTransfer) {
+    green_->core().hot().killed = true;
+    EXPECT_EQ(arm(*green_, "t").outcome, RoleOutcome::conflict);
+    green_->core().hot().killed = false;
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    blue_->core().hot().killed = true;
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict);
+}
+
+TEST_F(Transfer, WithoutAVenueThereIsNoDrainUnlessOrdersAreGivenUp) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    silence_venue_with_open_orders(*blue_);
+    const RoleAnswer refused = transfer(*blue_, "green", "t", 50 * kMillisecond);
+    EXPECT_EQ(refused.outcome, RoleOutcome::conflict) << refused.detail;
+    EXPECT_NE(refused.detail.find("not answered within 50 ms"), std::string::npos) << refused.detail;
+    venue_->pause(false);
+    EXPECT_TRUE(trades(*blue_));
+    silence_venue_with_open_orders(*blue_);
+    const RoleAnswer given = transfer(*blue_, "green", "t", 50 * kMillisecond, true);
+    EXPECT_EQ(given.outcome, RoleOutcome::done) << given.detail;
+    venue_->pause(false);
+    EXPECT_TRUE(trades(*green_));
+    ASSERT_EQ(green_->keeper().become_standby().outcome, RoleOutcome::done);
+    expect_no_overlap();
+    Quantity net = 0;
+    for (const Json& line : log("fill")) {
+        net += line.at("side") == "buy" ? line.at("fill_qty").get<Quantity>() : -line.at("fill_qty").get<Quantity>();
+    }
+    EXPECT_EQ(green_->view().position.load(), net) << "the fence tells what the given-up orders did";
+}
+
+TEST_F(Transfer, ATakerThatDiedIsTakenOverByTheGiver) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    ASSERT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    green_->end();
+    const RoleAnswer answer = blue_->keeper().take_over({"mm"});
+    EXPECT_EQ(answer.outcome, RoleOutcome::done) << answer.detail;
+    EXPECT_TRUE(trades(*blue_));
+    expect_no_overlap();
+}
+
+TEST_F(Transfer, TakeoverOfALivingHolderIsRefused) {
+    const RoleAnswer answer = green_->keeper().take_over({"mm"});
+    EXPECT_EQ(answer.outcome, RoleOutcome::conflict);
+    EXPECT_EQ(answer.holder, "blue/1");
+}
+
+TEST_F(Transfer, AutomaticFailoverTakesFromTheDeadAndLeavesVacantRowsAlone) {
+    auto red = std::make_unique<EngineProcess>("red", "3", venue_->order_port(), venue_->market_data_port(), rows_, true);
+    red->start_trading();
+    ASSERT_TRUE(eventually([&] { return red->ready(); }));
+    ASSERT_EQ(blue_->keeper().become_standby().outcome, RoleOutcome::done);
+    std::this_thread::sleep_for(std::chrono::milliseconds(700));
+    EXPECT_FALSE(red->keeper().primary()) << "a row that was given back is not taken unasked";
+    ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
+    blue_->end();
+    EXPECT_TRUE(eventually([&] { return red->keeper().primary(); }));
+    EXPECT_TRUE(trades(*red));
+    expect_no_overlap();
+}
+
+}  // namespace
+}  // namespace hft
