@@ -114,6 +114,7 @@ struct Fill {
     Quantity quantity = 0;
     Nanos sent_ns = 0;
     Nanos venue_ns = 0;
+    Nanos received = 0;  // read from the socket (CLOCK_BOOTTIME); ours, not on the wire
 };
 struct Cancelled {
     StrategyName strategy;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/risk.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -34,8 +35,20 @@ const char* to_text(RiskCheck check) noexcept {
             return "price_collar";
         case RiskCheck::daily_loss:
             return "daily_loss";
+        case RiskCheck::capital:
+            return "capital";
     }
     return "none";
+}
+
+RiskLimits within(const RiskLimits& limits, const RiskBudget& budget) noexcept {
+    RiskLimits out = limits;
+    out.max_position = std::min(limits.max_position, budget.max_position);
+    out.max_notional = std::min(limits.max_notional, budget.max_notional);
+    out.daily_loss_usd = std::min(limits.daily_loss_usd, budget.daily_loss_usd);
+    out.max_order_rate_per_s = std::min(limits.max_order_rate_per_s, budget.max_order_rate_per_s);
+    out.max_open_orders = std::min(limits.max_open_orders, budget.max_open_orders);
+    return out;
 }
 
 RiskCheck RiskGate::check(const RiskView& view, Side side, Price price, Quantity quantity, Nanos now) const noexcept {
@@ -44,10 +57,14 @@ RiskCheck RiskGate::check(const RiskView& view, Side side, Price price, Quantity
     if (view.open_orders >= limits_.max_open_orders) return RiskCheck::open_orders;
     // As if everything open on this side filled.
     const Quantity reach = side == Side::buy ? view.position + view.open_buy + quantity : view.position - view.open_sell - quantity;
-    // What makes the position smaller is let through even above a limit.
-    const bool grows = std::llabs(reach) > std::llabs(view.position);
-    if (grows && std::llabs(reach) > limits_.max_position) return RiskCheck::position;
-    if (grows && notional_usd(price, std::llabs(reach)) > limits_.max_notional) return RiskCheck::notional;
+    // What only makes the position smaller is let through even above a limit. Through zero to the other side is no such order.
+    const bool same_side = reach == 0 || (reach > 0) == (view.position > 0);
+    const bool shrinks = same_side && std::llabs(reach) <= std::llabs(view.position);
+    if (!shrinks && std::llabs(reach) > limits_.max_position) return RiskCheck::position;
+    // A sell below the market fills at the market: the higher of both prices counts.
+    const double worth = notional_usd(std::max(price, view.reference), std::llabs(reach));
+    if (!shrinks && worth > limits_.max_notional) return RiskCheck::notional;
+    if (!shrinks && worth > limits_.max_capital_usd) return RiskCheck::capital;
     if (view.reference <= 0) return RiskCheck::price_collar;
     const double distance = std::fabs(static_cast<double>(price - view.reference)) / static_cast<double>(view.reference);
     if (distance * 100.0 > limits_.price_collar_pct) return RiskCheck::price_collar;

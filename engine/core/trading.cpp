@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "core/trading.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace hft {
@@ -21,8 +22,28 @@ void bump(std::atomic<std::uint64_t>& counter) noexcept {
 
 class TradingCore::Slot final : public OrderActions {
 public:
-    Slot(TradingCore& core, StrategySetup setup)
-        : core(core), name(setup.name), symbol(setup.symbol), venue(setup.venue), risk(setup.limits), strategy(std::move(setup.strategy)) {}
+    explicit Slot(TradingCore& core) : core(core) {}
+
+    // Control thread, before the hot thread sees the slot: nothing of an earlier strategy stays.
+    void fill(StrategySetup setup) {
+        name = setup.name;
+        symbol = setup.symbol;
+        venue = setup.venue;
+        risk = RiskGate(setup.limits);
+        paper = setup.paper;
+        strategy = std::move(setup.strategy);
+        book = Position();
+        volatility = EwmaVolatility();
+        orders = OrderTable();
+        open_buy = open_sell = 0;
+        reference = 0;
+        tick_number = epoch = 0;
+        freeze = 0;
+        abandoned = 0;
+        running = active = trading = frozen = may_place = sent_in_tick = false;
+        halted = RiskCheck::none;
+        taken = true;
+    }
 
     bool place(std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept override {
         return core.place(*this, leg, side, price, quantity);
@@ -30,14 +51,17 @@ public:
     void cancel_all() noexcept override { core.cancel_all(*this); }
     [[nodiscard]] Quantity position() const noexcept override { return book.state().quantity; }
     [[nodiscard]] Quantity max_position() const noexcept override { return risk.limits().max_position; }
+    [[nodiscard]] std::uint32_t open_orders() const noexcept override { return orders.size(); }
 
     TradingCore& core;
     StrategyName name;
     SymbolName symbol;
-    std::size_t venue;
+    std::size_t venue = 0;
     RiskGate risk;
     std::unique_ptr<Strategy> strategy;
+    std::unique_ptr<Strategy> staged;  // becomes strategy at configure, and what was lies here then
     Position book;
+    EwmaVolatility volatility;
     OrderTable orders;
     Quantity open_buy = 0;
     Quantity open_sell = 0;
@@ -50,7 +74,10 @@ public:
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
     std::uint32_t abandoned = 0;
+    bool may_place = false;  // inside on_tick, with every grant
     bool sent_in_tick = false;
+    bool paper = false;
+    bool taken = false;  // control's word: staged or loaded
     RiskCheck halted = RiskCheck::none;
     StrategyView view;
 
@@ -65,17 +92,41 @@ TradingCore::TradingCore(std::vector<StrategySetup> strategies, std::vector<Venu
       gateway_(gateway),
       facts_(facts),
       commands_(commands) {
-    slots_.reserve(strategies.size());
-    for (StrategySetup& setup : strategies) slots_.push_back(std::make_unique<Slot>(*this, std::move(setup)));
+    slots_.reserve(kMaxStrategies);
+    for (std::size_t i = 0; i < kMaxStrategies; ++i) slots_.push_back(std::make_unique<Slot>(*this));
+    for (StrategySetup& setup : strategies) {
+        if (const std::size_t i = stage(std::move(setup)); i < kMaxStrategies) load(*slots_[i]);
+    }
 }
 
 TradingCore::~TradingCore() = default;
 
 StrategyView& TradingCore::view(std::size_t strategy) noexcept { return slots_[strategy]->view; }
 
+std::size_t TradingCore::stage(StrategySetup setup) {
+    for (std::size_t i = 0; i < slots_.size(); ++i) {
+        if (slots_[i]->taken) continue;
+        slots_[i]->fill(std::move(setup));
+        return i;
+    }
+    return kMaxStrategies;
+}
+
+void TradingCore::stage_parameters(std::size_t strategy, std::unique_ptr<Strategy> made) { slots_[strategy]->staged = std::move(made); }
+
+void TradingCore::discard_parameters(std::size_t strategy) { slots_[strategy]->staged.reset(); }
+
+void TradingCore::discard(std::size_t strategy) {
+    Slot& slot = *slots_[strategy];
+    if (slot.view.loaded.load(std::memory_order_acquire)) return;
+    slot.strategy.reset();
+    slot.staged.reset();
+    slot.taken = false;
+}
+
 TradingCore::Slot* TradingCore::find(const StrategyName& name) noexcept {
-    for (const auto& slot : slots_) {
-        if (slot->name == name) return slot.get();
+    for (Slot* slot : live()) {
+        if (slot->name == name) return slot;
     }
     return nullptr;
 }
@@ -99,8 +150,8 @@ void TradingCore::housekeeping(Nanos now) noexcept {
         commands_.release(1);
     }
     put(hot_.queue_full, facts_.free() < kOrderReserve);
-    for (const auto& owned : slots_) {
-        Slot& slot = *owned;
+    for (Slot* const at : live()) {
+        Slot& slot = *at;
         const bool may = gate(slot, now) == RiskCheck::none;
         // A grant that ended takes the open orders with it.
         if (slot.trading && !may) {
@@ -114,30 +165,36 @@ void TradingCore::housekeeping(Nanos now) noexcept {
 }
 
 void TradingCore::on_tick(std::size_t venue, const Tick& tick, Nanos received) noexcept {
-    for (const auto& owned : slots_) {
-        Slot& slot = *owned;
+    for (Slot* const at : live()) {
+        Slot& slot = *at;
         if (slot.venue != venue || slot.symbol != tick.symbol) continue;
         slot.reference = (tick.bid + tick.ask) / 2;
         slot.book.mark(slot.reference, tick.venue_ns);
+        slot.volatility.observe(slot.reference, tick.venue_ns);
         slot.tick_number = tick.number;
+        slot.sent_in_tick = false;
         const RiskCheck check = gate(slot, boot_ns());
         if (check != RiskCheck::none) {
             if (check == RiskCheck::queue) count(check);
+            slot.strategy->on_tick(tick, slot);  // sees the tick, but place() says no
             continue;
         }
         if (slot.book.daily_pnl() <= -slot.risk.limits().daily_loss_usd) {
             count(RiskCheck::daily_loss);
             halt(slot, RiskCheck::daily_loss);
+            slot.strategy->on_tick(tick, slot);
             continue;
         }
-        slot.sent_in_tick = false;
+        slot.may_place = true;
         slot.strategy->on_tick(tick, slot);
+        slot.may_place = false;
         gateway_.flush(slot.venue);
         if (slot.sent_in_tick) hot_.tick_to_order.observe(boot_ns() - received);
     }
 }
 
 bool TradingCore::place(Slot& slot, std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept {
+    if (!slot.may_place) return false;
     const Nanos now = boot_ns();
     RiskCheck check = gate(slot, now);
     if (check == RiskCheck::none) {
@@ -148,6 +205,10 @@ bool TradingCore::place(Slot& slot, std::uint8_t leg, Side side, Price price, Qu
     if (check != RiskCheck::none) {
         count(check);
         return false;
+    }
+    if (slot.paper) {
+        place_on_paper(slot, leg, side, price, quantity, now);
+        return true;
     }
     OpenOrder* order = slot.orders.add(next_seq_);
     if (order == nullptr) {
@@ -179,6 +240,18 @@ bool TradingCore::place(Slot& slot, std::uint8_t leg, Side side, Price price, Qu
     gateway_.send(slot.venue, message);
     slot.sent_in_tick = true;
     return true;
+}
+
+// All of an order but the sending: it counts against the rate, and nothing of it is ever open.
+void TradingCore::place_on_paper(Slot& slot, std::uint8_t leg, Side side, Price price, Quantity quantity, Nanos now) noexcept {
+    slot.risk.sent(now);
+    bump(slot.view.paper_orders);
+    Fact fact = event_of(slot, EventKind::paper_order);
+    fact.intent = Intent{slot.tick_number, leg};
+    fact.side = side;
+    fact.price = price;
+    fact.quantity = quantity;
+    push(fact);
 }
 
 void TradingCore::cancel_all(Slot& slot) noexcept {
@@ -268,7 +341,9 @@ void TradingCore::on_fill(const Fill& message) noexcept {
     // What the restored position already holds is told again by a fence: booked once.
     if (message.fill_id > slot->book.state().last_fill_id) {
         slot->book.book(message.side, message.price, message.quantity, message.fill_id);
+        if (message.received != 0) hot_.position_update.observe(boot_ns() - message.received);
         record_position(*slot, message.venue_ns);
+        slot->strategy->on_fill(message, slot->book.state().quantity);
     }
 }
 
@@ -335,8 +410,8 @@ void TradingCore::on_venue_up(std::size_t venue) noexcept { put(venue_up_[venue]
 
 void TradingCore::on_venue_lost(std::size_t venue) noexcept {
     put(venue_up_[venue], false);
-    for (const auto& owned : slots_) {
-        Slot& slot = *owned;
+    for (Slot* const at : live()) {
+        Slot& slot = *at;
         if (slot.venue != venue) continue;
         // The venue cancels on disconnect; what filled before is told by the fence of the next session.
         slot.orders.each([&](OpenOrder& order) {
@@ -366,7 +441,18 @@ void TradingCore::apply(const Command& command) noexcept {
     }
     if (command.strategy >= slots_.size()) return;
     Slot& slot = *slots_[command.strategy];
+    if (command.kind == Command::Kind::load) return load(slot);
+    if (!slot.view.loaded.load(std::memory_order_relaxed)) return;
     switch (command.kind) {
+        case Command::Kind::unload:
+            unload(slot);
+            return;
+        case Command::Kind::configure:
+            configure(slot, command);
+            return;
+        case Command::Kind::budget:
+            slot.risk.grant(command.budget);
+            return;
         case Command::Kind::start:
             slot.running = true;
             slot.halted = RiskCheck::none;
@@ -390,7 +476,10 @@ void TradingCore::apply(const Command& command) noexcept {
             slot.active = false;
             slot.frozen = false;
             put(slot.view.stale, false);
-            if (!command.keep_position) slot.book.restore(command.position);
+            if (!command.keep_position) {
+                slot.book.restore(command.position);
+                slot.risk.grant(command.budget);
+            }
             if (!command.fence) {
                 slot.active = true;
                 put(slot.view.fence_epoch, command.epoch);
@@ -448,6 +537,47 @@ void TradingCore::drop(Slot& slot) noexcept {
     gateway_.flush(slot.venue);
 }
 
+void TradingCore::load(Slot& slot) noexcept {
+    if (slot.view.loaded.load(std::memory_order_relaxed) || live_count_ == live_.size()) return;
+    live_[live_count_++] = &slot;
+    StrategyView& view = slot.view;
+    put(view.right_until, Nanos{0});
+    put(view.stale, false);
+    put(view.fence, FenceState::none);
+    put(view.fence_epoch, std::uint64_t{0});
+    put(view.fence_highest, std::uint64_t{0});
+    put(view.fills, std::uint64_t{0});
+    put(view.paper_orders, std::uint64_t{0});
+    put(view.configured, std::uint32_t{0});
+    put(view.drained, std::uint64_t{0});
+    for (auto& count : view.orders) put(count, std::uint64_t{0});
+    publish(slot);
+    view.loaded.store(true, std::memory_order_release);
+}
+
+// Control asked whether it may go; the last word is here, where orders and position are.
+void TradingCore::unload(Slot& slot) noexcept {
+    if (slot.active || slot.orders.size() != 0 || slot.book.state().quantity != 0) return;
+    const auto end = live_.begin() + static_cast<std::ptrdiff_t>(live_count_);
+    const auto found = std::find(live_.begin(), end, &slot);
+    if (found == end) return;
+    *found = live_[--live_count_];
+    slot.view.loaded.store(false, std::memory_order_release);
+}
+
+void TradingCore::configure(Slot& slot, const Command& command) noexcept {
+    slot.risk.configure(command.limits);
+    // Paper or real is never half: what is open at the venue goes first.
+    if (command.paper && !slot.paper) {
+        cancel_all(slot);
+        gateway_.flush(slot.venue);
+    }
+    slot.paper = command.paper;
+    if (command.parameters && slot.staged) std::swap(slot.strategy, slot.staged);
+    publish(slot);
+    slot.view.configured.store(command.ticket, std::memory_order_release);
+}
+
 void TradingCore::halt(Slot& slot, RiskCheck reason) noexcept {
     slot.running = false;
     slot.halted = reason;
@@ -469,6 +599,11 @@ void TradingCore::publish(Slot& slot) noexcept {
     put(view.average_price, state.average_price);
     put(view.realised_pnl, state.realised_pnl);
     put(view.daily_pnl, slot.book.daily_pnl());
+    put(view.value_at_risk, slot.volatility.value_at_risk(slot.reference, state.quantity));
+    put(view.paper, slot.paper);
+    put(view.max_position, slot.risk.limits().max_position);
+    put(view.max_notional, slot.risk.limits().max_notional);
+    put(view.daily_loss, slot.risk.limits().daily_loss_usd);
 }
 
 void TradingCore::record_order(const Slot& slot, const OpenOrder& order, std::uint8_t reason) noexcept {
@@ -511,7 +646,7 @@ void TradingCore::record_position(const Slot& slot, Nanos when) noexcept {
     push(fact);
 }
 
-void TradingCore::record_event(const Slot& slot, EventKind kind, Quantity before, Quantity after) noexcept {
+Fact TradingCore::event_of(const Slot& slot, EventKind kind) noexcept {
     Fact fact;
     fact.kind = FactKind::event;
     fact.event = kind;
@@ -520,9 +655,14 @@ void TradingCore::record_event(const Slot& slot, EventKind kind, Quantity before
     fact.engine = holder_;
     fact.epoch = slot.epoch;
     fact.seq = next_seq_++;
+    fact.venue_ns = wall_ns();
+    return fact;
+}
+
+void TradingCore::record_event(const Slot& slot, EventKind kind, Quantity before, Quantity after) noexcept {
+    Fact fact = event_of(slot, kind);
     fact.before = before;
     fact.quantity = after;
-    fact.venue_ns = wall_ns();
     push(fact);
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/fact.hpp"
@@ -15,14 +16,19 @@
 #include "core/position.hpp"
 #include "core/risk.hpp"
 #include "core/strategy.hpp"
+#include "core/volatility.hpp"
 
 namespace hft {
+
+// Slots are made at the start: loading a strategy allocates nothing on the hot thread.
+inline constexpr std::size_t kMaxStrategies = 64;
 
 struct StrategySetup {
     StrategyName name;
     SymbolName symbol;
     std::size_t venue = 0;
     RiskLimits limits;
+    bool paper = false;  // every check, every count, no order
     std::unique_ptr<Strategy> strategy;
 };
 
@@ -30,7 +36,8 @@ enum class FenceState : std::uint8_t { none, pending, granted, refused };
 
 // From control to the hot thread.
 struct Command {
-    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop, freeze, thaw, abandon } kind = Kind::stop;
+    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop, freeze, thaw, abandon, load, unload, configure, budget };
+    Kind kind = Kind::stop;
     std::size_t strategy = 0;
     // take: the lease of this epoch is ours; fence, book what we missed, then trade.
     std::uint64_t epoch = 0;
@@ -38,6 +45,12 @@ struct Command {
     bool fence = true;           // false: the venue has none, and the control side has waited for the old right to end
     bool keep_position = false;  // after a lost session: ours is newer than the database's
     Position::State position;
+    RiskBudget budget;  // take, budget: what moves with the lease
+    // configure: in place of what was; the strategy too when stage_parameters() was called before.
+    RiskLimits limits;
+    bool paper = false;
+    bool parameters = false;
+    std::uint32_t ticket = 0;  // told back when carried out
 };
 using CommandRing = SpscRing<Command>;
 
@@ -49,6 +62,14 @@ struct FinalState {
 
 // What other threads may see of a strategy. Written by the hot thread, except right_until.
 struct StrategyView {
+    std::atomic<bool> loaded{false};
+    std::atomic<std::uint32_t> configured{0};  // ticket of the last configure carried out
+    std::atomic<bool> paper{false};
+    std::atomic<std::uint64_t> paper_orders{0};
+    std::atomic<double> value_at_risk{0};
+    std::atomic<Quantity> max_position{0};  // in force, as are the next two
+    std::atomic<double> max_notional{0};
+    std::atomic<double> daily_loss{0};
     std::atomic<Nanos> right_until{0};  // by the lease: no order at or after this time (CLOCK_BOOTTIME)
     std::atomic<std::uint64_t> epoch{0};
     std::atomic<bool> active{false};
@@ -77,6 +98,7 @@ struct HotView {
     std::atomic<bool> queue_full{false};
     std::array<std::atomic<std::uint64_t>, kRiskChecks> risk_failures{};
     LatencyHistogram tick_to_order;
+    LatencyHistogram position_update;  // from a fill read to its position in place
 };
 
 // Feed, strategy, risk, gateway on one thread. Knows no socket and no clock but those given.
@@ -103,7 +125,15 @@ public:
     void on_venue_up(std::size_t venue) noexcept override;
     void on_venue_lost(std::size_t venue) noexcept override;
 
-    [[nodiscard]] std::size_t strategies() const noexcept { return slots_.size(); }
+    // Control side, one caller at a time. A slot is filled here, and the hot thread looks at it from Command::load on.
+    // kMaxStrategies: none is free.
+    [[nodiscard]] std::size_t stage(StrategySetup setup);
+    // New parameters for a loaded strategy: the old one is ended by discard_parameters() once the ticket is told back.
+    void stage_parameters(std::size_t strategy, std::unique_ptr<Strategy> made);
+    void discard_parameters(std::size_t strategy);
+    // After unload was carried out (view().loaded is false): ends the strategy, and the slot is free.
+    void discard(std::size_t strategy);
+
     [[nodiscard]] StrategyView& view(std::size_t strategy) noexcept;
     [[nodiscard]] HotView& hot() noexcept { return hot_; }
     [[nodiscard]] bool venue_up(std::size_t venue) const noexcept { return venue_up_[venue].load(std::memory_order_relaxed); }
@@ -130,9 +160,17 @@ private:
     void drop(Slot& slot) noexcept;
     void tell_drained(Slot& slot) noexcept;
     void abandon(Slot& slot) noexcept;
+    void load(Slot& slot) noexcept;
+    void unload(Slot& slot) noexcept;
+    void configure(Slot& slot, const Command& command) noexcept;
+    HFT_HOT void place_on_paper(Slot& slot, std::uint8_t leg, Side side, Price price, Quantity quantity, Nanos now) noexcept;
+    [[nodiscard]] Fact event_of(const Slot& slot, EventKind kind) noexcept;
+    [[nodiscard]] std::span<Slot* const> live() const noexcept { return {live_.data(), live_count_}; }
     [[nodiscard]] HFT_HOT Slot* find(const StrategyName& name) noexcept;
 
-    std::vector<std::unique_ptr<Slot>> slots_;
+    std::vector<std::unique_ptr<Slot>> slots_;  // kMaxStrategies of them
+    std::array<Slot*, kMaxStrategies> live_{};  // the hot thread's own list
+    std::size_t live_count_ = 0;
     std::vector<VenueName> venues_;
     std::unique_ptr<std::atomic<bool>[]> venue_up_;
     HolderName holder_;

@@ -236,6 +236,14 @@ std::string ConfigObject::choice(const std::string& key, const std::vector<std::
     return choices.front();
 }
 
+bool ConfigObject::truth(const std::string& key, bool fallback) const {
+    if (!has(key)) return fallback;
+    const Json& value = *child(key);
+    if (value.is_boolean()) return value.get<bool>();
+    errors_.add(pointer(key), "expected true or false, found " + excerpt(value));
+    return fallback;
+}
+
 const Json* ConfigObject::list(const std::string& key) const {
     const Json* value = child(key);
     if (value == nullptr) return nullptr;

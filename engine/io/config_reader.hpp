@@ -52,6 +52,7 @@ public:
     [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high) const;
     [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high, std::int64_t fallback) const;
     [[nodiscard]] std::string choice(const std::string& key, const std::vector<std::string>& choices, const char* fallback = nullptr) const;
+    [[nodiscard]] bool truth(const std::string& key, bool fallback) const;
     // A list of at least one; null after an error.
     [[nodiscard]] const nlohmann::json* list(const std::string& key) const;
 

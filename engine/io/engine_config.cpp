@@ -2,7 +2,10 @@
 #include "io/engine_config.hpp"
 
 #include <algorithm>
-#include <set>
+#include <optional>
+#include <utility>
+
+#include "io/strategy_library.hpp"
 
 namespace hft {
 
@@ -11,6 +14,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr NumberRange kPositive{0, 1e12, true};
+constexpr NumberRange kPercent{0, 100, true};
 constexpr std::int64_t kMaxPort = 65'535;
 
 ListenAddress read_listen(const ConfigObject& root, const std::string& key, ConfigErrors& errors) {
@@ -51,7 +55,7 @@ std::vector<VenueConfig> read_venues(const ConfigObject& root, ConfigErrors& err
     const Json* list = root.list("venues");
     for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
         const ConfigObject object(&(*list)[i], "/venues/" + std::to_string(i),
-                                  {"name", "host", "order_port", "market_data_port", "fence", "account", "heartbeat_ms"}, errors);
+                                  {"name", "host", "order_port", "market_data_port", "fence", "account", "heartbeat_ms", "live"}, errors);
         VenueConfig venue;
         venue.name = object.name("name", VenueName::kCapacity);
         venue.host = object.text("host", 253);
@@ -60,6 +64,7 @@ std::vector<VenueConfig> read_venues(const ConfigObject& root, ConfigErrors& err
         venue.fence = object.choice("fence", {"epoch", "none"});
         venue.account = object.name("account", AccountName::kCapacity, "main");
         venue.heartbeat_ms = static_cast<std::uint32_t>(object.integer("heartbeat_ms", 0, 60'000, 500));
+        venue.live = object.truth("live", false);
         const bool twice = std::any_of(venues.begin(), venues.end(), [&](const VenueConfig& v) { return v.name == venue.name; });
         if (twice && !venue.name.empty()) errors.add(object.pointer("name"), "venue \"" + venue.name + "\" stands twice");
         venues.push_back(venue);
@@ -67,64 +72,43 @@ std::vector<VenueConfig> read_venues(const ConfigObject& root, ConfigErrors& err
     return venues;
 }
 
-StrategyLimitsConfig read_limits(const ConfigObject& strategy, ConfigErrors& errors) {
-    const ConfigObject object(
-        strategy.child("limits"), strategy.pointer("limits"),
-        {"max_position", "max_notional", "max_order_rate_per_s", "max_open_orders", "daily_loss_usd", "price_collar_pct"}, errors);
-    StrategyLimitsConfig limits;
-    const NumberRange quantity{0, 1e9, true};
-    limits.max_position = object.number("max_position", quantity);
-    limits.max_notional = object.number("max_notional", kPositive);
-    limits.max_order_rate_per_s = static_cast<std::uint32_t>(object.integer("max_order_rate_per_s", 1, 1'000'000));
-    limits.max_open_orders =
-        static_cast<std::uint32_t>(object.integer("max_open_orders", 1, static_cast<std::int64_t>(OrderTable::kCapacity)));
-    limits.daily_loss_usd = object.number("daily_loss_usd", kPositive);
-    limits.price_collar_pct = object.number("price_collar_pct", NumberRange{0, 100, true});
-    return limits;
+std::optional<AccountConfig> read_account(const ConfigObject& root, ConfigErrors& errors) {
+    if (!root.has("account")) return std::nullopt;
+    const ConfigObject object(root.child("account"), "/account", {"name", "capital_usd", "max_capital_pct", "daily_loss_pct"}, errors);
+    AccountConfig account;
+    account.name = object.name("name", 63);
+    account.capital_usd = object.number("capital_usd", kPositive);
+    account.max_capital_pct = object.number("max_capital_pct", kPercent, account.max_capital_pct);
+    account.daily_loss_pct = object.number("daily_loss_pct", kPercent, account.daily_loss_pct);
+    return account;
 }
 
-MarketMakerParameters read_market_maker(const ConfigObject& strategy, ConfigErrors& errors) {
-    static const Json empty = Json::object();
-    const Json* json = strategy.has("parameters") ? strategy.child("parameters") : &empty;
-    const ConfigObject object(json, strategy.pointer("parameters"), {"spread_bps", "size", "requote_ticks", "skew_bps", "price_step"},
-                              errors);
-    MarketMakerParameters p;
-    p.spread_bps = object.number("spread_bps", NumberRange{0, 1000, true}, p.spread_bps);
-    p.size = object.number("size", NumberRange{0, 1e9, true}, p.size);
-    p.requote_ticks = static_cast<std::uint32_t>(object.integer("requote_ticks", 1, 1'000'000, p.requote_ticks));
-    p.skew_bps = object.number("skew_bps", NumberRange{0, 1000, false}, p.skew_bps);
-    p.price_step = object.number("price_step", NumberRange{1e-6, 1e6, false}, p.price_step);
-    return p;
+// Real money moves in one environment alone.
+void check_environment(const EngineConfig& config, ConfigErrors& errors) {
+    const bool production = config.environment == "production";
+    for (std::size_t i = 0; i < config.venues.size(); ++i) {
+        if (config.venues[i].live && !production) {
+            errors.add("/venues/" + std::to_string(i) + "/live", "expected false outside /engine/environment \"production\" (it is \"" +
+                                                                     config.environment + "\"): a live venue trades real money");
+        }
+    }
+    if (production && !config.account) {
+        errors.add("/account", "missing: in production the share of capital is a limit, so it must be known (name, capital_usd)");
+    }
 }
 
-std::vector<StrategyConfig> read_strategies(const ConfigObject& root, const std::vector<VenueConfig>& venues, ConfigErrors& errors) {
+std::vector<StrategyConfig> read_strategies(const ConfigObject& root, const EngineConfig& config, ConfigErrors& errors) {
     std::vector<StrategyConfig> strategies;
-    std::vector<std::string> venue_names;
-    for (const VenueConfig& venue : venues) venue_names.push_back(venue.name);
     const Json* list = root.list("strategies");
+    if (list != nullptr && list->size() > kMaxStrategies) {
+        errors.add("/strategies", "expected at most " + std::to_string(kMaxStrategies) + ", found " + std::to_string(list->size()));
+    }
     for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
-        const ConfigObject object(&(*list)[i], "/strategies/" + std::to_string(i),
-                                  {"id", "type", "venue", "symbol", "limits", "parameters"}, errors);
-        StrategyConfig strategy;
-        strategy.id = object.name("id", StrategyName::kCapacity);
-        strategy.type = object.choice("type", {"market_maker"});
-        strategy.venue = object.name("venue", VenueName::kCapacity);
-        strategy.symbol = object.name("symbol", SymbolName::kCapacity);
-        strategy.limits = read_limits(object, errors);
-        strategy.parameters = read_market_maker(object, errors);
-        const bool known = std::find(venue_names.begin(), venue_names.end(), strategy.venue) != venue_names.end();
-        if (!known && !strategy.venue.empty()) {
-            const std::string near = nearest(strategy.venue, venue_names);
-            errors.add(object.pointer("venue"),
-                       "no venue \"" + strategy.venue + "\" in /venues" + (near.empty() ? "" : "; nearest is \"" + near + "\""));
-        }
-        if (strategy.parameters.size > strategy.limits.max_position && strategy.limits.max_position > 0) {
-            errors.add(object.pointer("parameters") + "/size",
-                       "expected a number <= limits/max_position, found " + excerpt(Json(strategy.parameters.size)));
-        }
+        const std::string pointer = "/strategies/" + std::to_string(i);
+        StrategyConfig strategy = read_strategy((*list)[i], pointer, config.strategy_surroundings(), errors);
         const bool twice = std::any_of(strategies.begin(), strategies.end(), [&](const StrategyConfig& s) { return s.id == strategy.id; });
-        if (twice && !strategy.id.empty()) errors.add(object.pointer("id"), "strategy \"" + strategy.id + "\" stands twice");
-        strategies.push_back(strategy);
+        if (twice && !strategy.id.empty()) errors.add(pointer + "/id", "strategy \"" + strategy.id + "\" stands twice");
+        strategies.push_back(std::move(strategy));
     }
     return strategies;
 }
@@ -138,13 +122,25 @@ std::size_t EngineConfig::venue_index(const std::string& venue) const {
     return 0;
 }
 
+StrategySurroundings EngineConfig::strategy_surroundings() const {
+    StrategySurroundings out;
+    for (const VenueConfig& venue : venues) out.venues.push_back(venue.name);
+    if (!strategies_dir.empty()) out.directories.push_back(strategies_dir);
+    out.directories.push_back(release_strategies_dir());
+    out.account = account;
+    return out;
+}
+
 EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
     EngineConfig config;
-    const ConfigObject root(&json, "", {"engine", "api", "metrics", "database", "venues", "strategies", "lease", "hot_path"}, errors);
+    const ConfigObject root(&json, "", {"engine", "api", "metrics", "database", "account", "venues", "strategies", "lease", "hot_path"},
+                            errors);
     if (!json.is_object()) return config;
 
-    const ConfigObject engine(root.child("engine"), "/engine", {"name", "data_dir", "log_dir"}, errors);
+    const ConfigObject engine(root.child("engine"), "/engine", {"name", "environment", "data_dir", "log_dir", "strategies_dir"}, errors);
     config.name = engine.name("name", EngineName::kCapacity);
+    config.environment = engine.choice("environment", {"development", "staging", "production"}, "development");
+    config.strategies_dir = engine.has("strategies_dir") ? engine.text("strategies_dir", 4000) : "";
     config.data_dir = engine.text("data_dir", 4000);
     config.log_dir = engine.text("log_dir", 4000);
     config.api = read_listen(root, "api", errors);
@@ -154,7 +150,9 @@ EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
     }
     config.database = read_database(root, errors);
     config.venues = read_venues(root, errors);
-    config.strategies = read_strategies(root, config.venues, errors);
+    config.account = read_account(root, errors);
+    check_environment(config, errors);
+    config.strategies = read_strategies(root, config, errors);
 
     static const Json empty = Json::object();
     const ConfigObject lease(root.has("lease") ? root.child("lease") : &empty, "/lease",
@@ -193,48 +191,35 @@ Json EngineConfig::json() const {
                               {"market_data_port", v.market_data_port},
                               {"fence", v.fence},
                               {"account", v.account},
-                              {"heartbeat_ms", v.heartbeat_ms}});
+                              {"heartbeat_ms", v.heartbeat_ms},
+                              {"live", v.live}});
     }
     Json strategy_list = Json::array();
-    for (const StrategyConfig& s : strategies) {
-        strategy_list.push_back({{"id", s.id},
-                                 {"type", s.type},
-                                 {"venue", s.venue},
-                                 {"symbol", s.symbol},
-                                 {"limits",
-                                  {{"max_position", s.limits.max_position},
-                                   {"max_notional", s.limits.max_notional},
-                                   {"max_order_rate_per_s", s.limits.max_order_rate_per_s},
-                                   {"max_open_orders", s.limits.max_open_orders},
-                                   {"daily_loss_usd", s.limits.daily_loss_usd},
-                                   {"price_collar_pct", s.limits.price_collar_pct}}},
-                                 {"parameters",
-                                  {{"spread_bps", s.parameters.spread_bps},
-                                   {"size", s.parameters.size},
-                                   {"requote_ticks", s.parameters.requote_ticks},
-                                   {"skew_bps", s.parameters.skew_bps},
-                                   {"price_step", s.parameters.price_step}}}});
+    for (const StrategyConfig& s : strategies) strategy_list.push_back(s.json());
+    Json engine = {{"name", name}, {"environment", environment}, {"data_dir", data_dir}, {"log_dir", log_dir}};
+    if (!strategies_dir.empty()) engine["strategies_dir"] = strategies_dir;
+    Json out = {{"engine", engine},
+                {"api", {{"listen", api.listen}, {"port", api.port}}},
+                {"metrics", {{"listen", metrics.listen}, {"port", metrics.port}}},
+                {"database",
+                 {{"hosts", database.hosts},
+                  {"port", database.port},
+                  {"name", database.name},
+                  {"user", database.user},
+                  {"connect_timeout_ms", database.connect_timeout_ms},
+                  {"sslmode", database.sslmode},
+                  {"queue_records", database.queue_records}}},
+                {"venues", venue_list},
+                {"strategies", strategy_list},
+                {"lease", {{"beat_ms", beat_ms}, {"ttl_ms", ttl_ms}, {"margin_ms", margin_ms}, {"suspect_ms", suspect_ms}}},
+                {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
+    if (account) {
+        out["account"] = {{"name", account->name},
+                          {"capital_usd", account->capital_usd},
+                          {"max_capital_pct", account->max_capital_pct},
+                          {"daily_loss_pct", account->daily_loss_pct}};
     }
-    return {{"engine", {{"name", name}, {"data_dir", data_dir}, {"log_dir", log_dir}}},
-            {"api", {{"listen", api.listen}, {"port", api.port}}},
-            {"metrics", {{"listen", metrics.listen}, {"port", metrics.port}}},
-            {"database",
-             {{"hosts", database.hosts},
-              {"port", database.port},
-              {"name", database.name},
-              {"user", database.user},
-              {"connect_timeout_ms", database.connect_timeout_ms},
-              {"sslmode", database.sslmode},
-              {"queue_records", database.queue_records}}},
-            {"venues", venue_list},
-            {"strategies", strategy_list},
-            {"lease",
-             {{"beat_ms", beat_ms},
-              {"ttl_ms", ttl_ms},
-              {"margin_ms", margin_ms},
-              {"suspect_ms", suspect_ms},
-              {"failover", automatic_failover ? "automatic" : "manual"}}},
-            {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
+    return out;
 }
 
 }  // namespace hft

@@ -3,13 +3,13 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/hot_loop.hpp"
-#include "core/market_maker.hpp"
-#include "core/risk.hpp"
 #include "io/config_reader.hpp"
+#include "io/strategy_config.hpp"
 
 namespace hft {
 
@@ -36,34 +36,20 @@ struct VenueConfig {
     std::string fence;  // epoch or none
     std::string account;
     std::uint32_t heartbeat_ms = 500;  // 0: none
-};
-
-struct StrategyLimitsConfig {
-    double max_position = 0;
-    double max_notional = 0;
-    std::uint32_t max_order_rate_per_s = 0;
-    std::uint32_t max_open_orders = 0;
-    double daily_loss_usd = 0;
-    double price_collar_pct = 0;
-};
-
-struct StrategyConfig {
-    std::string id;
-    std::string type;
-    std::string venue;
-    std::string symbol;
-    StrategyLimitsConfig limits;
-    MarketMakerParameters parameters;
+    bool live = false;                 // trades real money: only in production
 };
 
 struct EngineConfig {
     std::string name;
+    std::string environment;     // development, staging or production
+    std::string strategies_dir;  // looked at before the release's own; empty: not given
     std::string data_dir;
     std::string log_dir;
     ListenAddress api;
     ListenAddress metrics;
     DatabaseConfig database;
     std::vector<VenueConfig> venues;
+    std::optional<AccountConfig> account;
     std::vector<StrategyConfig> strategies;
     std::uint32_t beat_ms = 200;
     std::uint32_t ttl_ms = 60'000;
@@ -74,6 +60,8 @@ struct EngineConfig {
     int cpu = -1;  // -1: not pinned
 
     [[nodiscard]] std::size_t venue_index(const std::string& venue) const;
+    // What a strategy's configuration is held against.
+    [[nodiscard]] StrategySurroundings strategy_surroundings() const;
     [[nodiscard]] nlohmann::json json() const;  // defaults filled in
 };
 

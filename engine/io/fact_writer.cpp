@@ -98,6 +98,10 @@ Json event_json(const Fact& f) {
     if (f.event == EventKind::reconciled)
         detail += ": position " + std::to_string(to_double(f.before)) + " here, " + std::to_string(to_double(f.quantity)) + " at the venue";
     if (f.event == EventKind::strategy_halted) detail += std::string(": ") + to_text(static_cast<RiskCheck>(f.reason));
+    if (f.event == EventKind::paper_order) {
+        detail += std::string(": ") + to_text(f.side) + " " + std::to_string(to_double(f.quantity)) + " at " +
+                  std::to_string(to_double(f.price)) + ", tick " + std::to_string(f.intent.tick) + " leg " + std::to_string(f.intent.leg);
+    }
     return {{"ns", f.venue_ns},         {"engine", f.engine.view()},     {"seq", f.seq},
             {"kind", to_text(f.event)}, {"strategy", f.strategy.view()}, {"detail", detail}};
 }

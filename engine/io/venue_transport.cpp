@@ -84,6 +84,7 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
         bool alive = !v.broken;
         // Answers first: a strategy decides on what is known.
         if (alive && may_read_orders) {
+            received_ = boot_ns();
             alive = receive(v.orders.get(), v.orders_in,
                             [&](std::span<const std::byte> frame) { return dispatch_order(i, frame.data(), frame.size(), events); });
         }
@@ -134,8 +135,11 @@ bool VenueTransport::dispatch_order(std::size_t index, const std::byte* data, st
             return hand(wire::decode<Accepted>(frame), &VenueEvents::on_accepted);
         case wire::Type::rejected:
             return hand(wire::decode<Rejected>(frame), &VenueEvents::on_rejected);
-        case wire::Type::fill:
-            return hand(wire::decode<Fill>(frame), &VenueEvents::on_fill);
+        case wire::Type::fill: {
+            auto fill = wire::decode<Fill>(frame);
+            if (fill) fill->received = received_;
+            return hand(fill, &VenueEvents::on_fill);
+        }
         case wire::Type::cancelled:
             return hand(wire::decode<Cancelled>(frame), &VenueEvents::on_cancelled);
         case wire::Type::cancel_rejected:

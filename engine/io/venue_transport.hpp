@@ -67,6 +67,7 @@ private:
     [[nodiscard]] bool receive(int fd, Buffer& buffer, F&& each) noexcept;
     [[nodiscard]] bool dispatch_order(std::size_t index, const std::byte* data, std::size_t size, VenueEvents& events) noexcept;
 
+    Nanos received_ = 0;  // when the order session was read last
     std::vector<std::unique_ptr<Venue>> venues_;
     Fd epoll_;
 };

@@ -86,13 +86,78 @@ TEST(Config, WhatContradictsItselfIsRefused) {
     Json json = example("production.json.example");
     json["venues"][0]["fence"] = "none";
     json["lease"]["suspect_ms"] = 300;
-    json["strategies"].push_back(json["strategies"][0]);
+    json["strategies"][1] = json["strategies"][0];
     json["strategies"][1]["venue"] = "papr";
     const std::string text = engine_errors(json);
     EXPECT_NE(text.find("/lease/ttl_ms: expected at most 2000"), std::string::npos) << text;
     EXPECT_NE(text.find("/lease/suspect_ms: expected at least three beats (600), found 300"), std::string::npos) << text;
     EXPECT_NE(text.find("/strategies/1/id: strategy \"mm-btc-usd\" stands twice"), std::string::npos) << text;
     EXPECT_NE(text.find("/strategies/1/venue: no venue \"papr\" in /venues; nearest is \"paper\""), std::string::npos) << text;
+}
+
+TEST(Config, ALiveVenueIsForProductionAlone) {
+    Json json = example("production.json.example");
+    json["venues"][0]["live"] = true;
+    EXPECT_EQ(engine_errors(json), "");
+    for (const char* environment : {"staging", "development"}) {
+        json["engine"]["environment"] = environment;
+        EXPECT_EQ(engine_errors(json), std::string("/venues/0/live: expected false outside /engine/environment \"production\" (it is \"") +
+                                           environment + "\"): a live venue trades real money\n");
+    }
+    json["engine"].erase("environment");
+    EXPECT_NE(engine_errors(json).find("/venues/0/live"), std::string::npos) << "not said must not mean production";
+    json["engine"]["environment"] = "prod";
+    EXPECT_NE(engine_errors(json).find("/engine/environment: expected \"development\" or \"staging\" or \"production\", found \"prod\""),
+              std::string::npos);
+}
+
+TEST(Config, ProductionKnowsItsAccount) {
+    Json json = example("production.json.example");
+    json.erase("account");
+    EXPECT_NE(engine_errors(json).find("/account: missing"), std::string::npos);
+    json["engine"]["environment"] = "staging";
+    EXPECT_EQ(engine_errors(json), "");
+}
+
+TEST(Config, SharesOfTheAccountBoundEveryStrategy) {
+    Json json = example("production.json.example");
+    json["account"] = {{"name", "main"}, {"capital_usd", 100'000}};
+    ConfigErrors errors;
+    const EngineConfig config = load_engine_config(json, errors);
+    EXPECT_EQ(errors.text(), "");
+    EXPECT_DOUBLE_EQ(config.strategies[0].limits.max_capital_usd, 10'000);
+    EXPECT_DOUBLE_EQ(config.strategies[0].limits.daily_loss_usd, 3'000) << "5000 as configured";
+    EXPECT_DOUBLE_EQ(config.strategies[1].limits.daily_loss_usd, 1'000);
+    json["account"]["max_capital_pct"] = 101;
+    json["account"]["capital_usd"] = 0;
+    const std::string text = engine_errors(json);
+    EXPECT_NE(text.find("/account/max_capital_pct: expected a number > 0 and <= 100, found 101"), std::string::npos) << text;
+    EXPECT_NE(text.find("/account/capital_usd"), std::string::npos) << text;
+}
+
+TEST(Config, TheLibraryChecksTheParameters) {
+    Json json = example("production.json.example");
+    json["strategies"][0]["parameters"]["size"] = 3;
+    json["strategies"][0]["parameters"]["spread"] = 3;
+    json["strategies"][1]["type"] = "momentun";
+    json["strategies"][1]["paper_trading"] = "yes";
+    const std::string text = engine_errors(json);
+    EXPECT_NE(text.find("/strategies/0/parameters/size: expected a number <= limits/max_position"), std::string::npos) << text;
+    EXPECT_NE(text.find("/strategies/0/parameters/spread: unknown parameter"), std::string::npos) << text;
+    EXPECT_NE(text.find("/strategies/1/type: no momentun.so in "), std::string::npos) << text;
+    EXPECT_NE(text.find("nearest is \"momentum\""), std::string::npos) << text;
+    EXPECT_NE(text.find("/strategies/1/paper_trading: expected true or false, found \"yes\""), std::string::npos) << text;
+    json["strategies"][1]["type"] = "../../momentum";
+    EXPECT_NE(engine_errors(json).find("/strategies/1/type: expected 1 to 32 letters"), std::string::npos);
+}
+
+TEST(Config, NoMoreStrategiesThanSlots) {
+    Json json = example("production.json.example");
+    for (int i = 0; i < 63; ++i) {
+        json["strategies"].push_back(json["strategies"][0]);
+        json["strategies"].back()["id"] = "s" + std::to_string(i);
+    }
+    EXPECT_EQ(engine_errors(json), "/strategies: expected at most 64, found 65\n");
 }
 
 TEST(Config, HugeNumbersDoNotWrap) {

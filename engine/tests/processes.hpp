@@ -19,13 +19,13 @@
 
 #include "core/hot_loop.hpp"
 #include "core/lease_keeper.hpp"
-#include "core/market_maker.hpp"
 #include "io/tcp.hpp"
 #include "io/venue_connector.hpp"
 #include "io/venue_server.hpp"
 #include "io/venue_transport.hpp"
 #include "io/wire.hpp"
 #include "tests/memory_lease_store.hpp"
+#include "tests/strategies.hpp"
 
 namespace hft::test {
 
@@ -98,7 +98,7 @@ public:
         setup.name = StrategyName("mm");
         setup.symbol = SymbolName("BTC-USD");
         setup.limits = {from_double(50), 1e6, 100'000, 16, 1e6, 10};
-        setup.strategy = std::make_unique<MarketMaker>(MarketMakerParameters{4.0, 0.1, 2, 2.0, 0.01});
+        setup.strategy = make_strategy("market_maker", {{"size", 0.1}, {"requote_ticks", 2}});
         std::vector<StrategySetup> setups;
         setups.push_back(std::move(setup));
         const std::string holder = name + "/" + incarnation;

@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/market_maker.hpp"
 #include "core/trading.hpp"
+#include "tests/strategies.hpp"
 
 namespace hft::test {
 
@@ -45,7 +45,7 @@ struct Trader {
         setup.limits.max_open_orders = 8;
         setup.limits.daily_loss_usd = 1000;
         setup.limits.price_collar_pct = 5;
-        setup.strategy = std::make_unique<MarketMaker>(MarketMakerParameters{10.0, 0.1, 1, 0.0, 0.01});
+        setup.strategy = make_strategy("market_maker", {{"spread_bps", 10.0}, {"size", 0.1}, {"requote_ticks", 1}, {"skew_bps", 0.0}});
         std::vector<StrategySetup> setups;
         setups.push_back(std::move(setup));
         core = std::make_unique<TradingCore>(std::move(setups), std::vector<VenueName>{VenueName("paper")}, HolderName("blue/1"), gateway,

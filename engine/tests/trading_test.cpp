@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+#include <utility>
+#include <vector>
+
 #include "tests/trading_fixture.hpp"
 
 namespace hft {
@@ -257,6 +261,298 @@ TEST(Trading, TheRecordStandsBeforeTheOrderLeaves) {
     EXPECT_EQ(t.facts->peek(0).status, OrderStatus::sent);
     EXPECT_EQ(t.facts->peek(0).seq, t.gateway.orders[0].seq);
     EXPECT_EQ(t.facts->peek(0).sent_ns, t.gateway.orders[0].sent_ns);
+}
+
+// Asks for what the test wants at each tick, and keeps the answers.
+class Scripted final : public Strategy {
+public:
+    struct Wish {
+        Side side;
+        double price;
+        double quantity;
+    };
+    void on_tick(const Tick&, OrderActions& given) noexcept override {
+        actions = &given;
+        ++ticks;
+        answers.clear();
+        for (const Wish& w : wishes) answers.push_back(given.place(0, w.side, from_double(w.price), from_double(w.quantity)));
+    }
+    void on_fill(const Fill& fill, Quantity position) noexcept override {
+        fills.emplace_back(fill.fill_id, position);
+        placed_in_fill = actions->place(9, Side::buy, from_double(100), from_double(1));
+    }
+    std::vector<Wish> wishes;
+    std::vector<bool> answers;
+    std::vector<std::pair<std::uint64_t, Quantity>> fills;
+    OrderActions* actions = nullptr;
+    bool placed_in_fill = false;
+    int ticks = 0;
+};
+
+// Puts a scripted strategy in the place of the market maker.
+Scripted& script(Trader& t, const RiskLimits& limits, bool paper = false) {
+    auto made = std::make_unique<Scripted>();
+    Scripted& scripted = *made;
+    t.core->stage_parameters(0, std::move(made));
+    Command c;
+    c.kind = Command::Kind::configure;
+    c.limits = limits;
+    c.paper = paper;
+    c.parameters = true;
+    Trader::must(t.commands->push(c));
+    t.turn();
+    return scripted;
+}
+
+RiskLimits wide() {
+    RiskLimits l;
+    l.max_position = from_double(10);
+    l.max_notional = 900;
+    l.max_order_rate_per_s = 4;
+    l.max_open_orders = 3;
+    l.daily_loss_usd = 1000;
+    l.price_collar_pct = 5;
+    l.max_capital_usd = 700;
+    return l;
+}
+
+TEST(Trading, EveryCheckOfTheGateCountsUnderItsName) {
+    struct Case {
+        RiskCheck check;
+        Scripted::Wish wish;
+    };
+    for (const Case& c : {Case{RiskCheck::order_size, {Side::buy, 100, 11}}, Case{RiskCheck::price_collar, {Side::buy, 106, 1}},
+                          Case{RiskCheck::notional, {Side::buy, 100, 9.5}}, Case{RiskCheck::capital, {Side::buy, 100, 8}}}) {
+        Trader t;
+        t.grant();
+        Scripted& s = script(t, wide());
+        s.wishes = {c.wish, {Side::buy, 100, 1}};
+        t.tick();
+        EXPECT_EQ(s.answers, (std::vector<bool>{false, true})) << to_text(c.check);
+        EXPECT_EQ(failures(t, c.check), 1U) << to_text(c.check);
+        EXPECT_EQ(t.gateway.orders.size(), 1U);
+    }
+    Trader position;
+    position.grant();
+    RiskLimits l = wide();
+    l.max_notional = l.max_capital_usd = 1e9;
+    script(position, l).wishes = {{Side::sell, 100, 6}, {Side::sell, 100, 6}};
+    position.tick();
+    EXPECT_EQ(failures(position, RiskCheck::position), 1U);
+
+    Trader open;
+    open.grant();
+    script(open, wide()).wishes = std::vector<Scripted::Wish>(4, {Side::buy, 100, 0.1});
+    open.tick();
+    EXPECT_EQ(open.gateway.orders.size(), 3U);
+    EXPECT_EQ(failures(open, RiskCheck::open_orders), 1U);
+
+    Trader rate;
+    rate.grant();
+    l = wide();
+    l.max_open_orders = 64;
+    script(rate, l).wishes = std::vector<Scripted::Wish>(5, {Side::buy, 100, 0.1});
+    rate.tick();
+    EXPECT_EQ(rate.gateway.orders.size(), 4U);
+    EXPECT_EQ(failures(rate, RiskCheck::order_rate), 1U);
+}
+
+TEST(Trading, TheTableOfOpenOrdersIsTheLastLimit) {
+    Trader t;
+    t.grant();
+    RiskLimits l = wide();
+    l.max_open_orders = 1000;
+    l.max_order_rate_per_s = 1000;
+    script(t, l).wishes = std::vector<Scripted::Wish>(OrderTable::kCapacity + 1, {Side::buy, 100, 0.01});
+    t.tick();
+    EXPECT_EQ(t.gateway.orders.size(), OrderTable::kCapacity);
+    EXPECT_EQ(failures(t, RiskCheck::open_orders), 1U);
+}
+
+TEST(Trading, AStandbySeesEveryTickAndSendsNothing) {
+    Trader t;
+    t.core->on_venue_up(0);
+    Scripted& s = script(t, wide());
+    s.wishes = {{Side::buy, 100, 1}};
+    for (int i = 0; i < 5; ++i) t.tick();
+    EXPECT_EQ(s.ticks, 5);
+    EXPECT_EQ(s.answers, std::vector<bool>{false});
+    EXPECT_TRUE(t.gateway.orders.empty());
+    for (std::size_t i = 0; i < kRiskChecks; ++i) EXPECT_EQ(t.core->hot().risk_failures[i].load(), 0U) << "waiting is no failure";
+}
+
+TEST(Trading, PaperOrdersPassEveryCheckAndAreNotSent) {
+    Trader t;
+    t.grant();
+    Scripted& s = script(t, wide(), true);
+    s.wishes = {{Side::buy, 100, 1}, {Side::buy, 106, 1}};
+    while (t.facts->readable() != 0) t.facts->release(1);
+    t.tick();
+    t.turn();
+    EXPECT_EQ(s.answers, (std::vector<bool>{true, false}));
+    EXPECT_TRUE(t.gateway.orders.empty());
+    EXPECT_EQ(t.core->view(0).paper_orders.load(), 1U);
+    EXPECT_EQ(t.core->view(0).orders[0].load(), 0U);
+    EXPECT_EQ(t.core->view(0).open_orders.load(), 0U);
+    EXPECT_EQ(failures(t, RiskCheck::price_collar), 1U);
+    ASSERT_EQ(t.facts->readable(), 1U);
+    EXPECT_EQ(t.facts->peek(0).event, EventKind::paper_order);
+    EXPECT_EQ(t.facts->peek(0).price, from_double(100));
+    EXPECT_EQ(t.facts->peek(0).intent.tick, 1U);
+    for (int i = 0; i < 5; ++i) t.tick();
+    EXPECT_GT(failures(t, RiskCheck::order_rate), 0U) << "paper orders count against the rate";
+}
+
+TEST(Trading, GoingOnPaperCancelsWhatIsOpen) {
+    Trader t;
+    t.grant();
+    t.tick();
+    for (const NewOrder& order : t.gateway.orders) t.accept(order);
+    const std::size_t before = t.gateway.orders.size();
+    script(t, wide(), true);
+    EXPECT_EQ(t.gateway.cancels.size(), 2U);
+    t.tick();
+    EXPECT_EQ(t.gateway.orders.size(), before);
+    EXPECT_TRUE(t.core->view(0).paper.load());
+}
+
+TEST(Trading, AFillIsToldOnceWithThePositionAndPlacesNothing) {
+    Trader t;
+    t.grant();
+    Scripted& s = script(t, wide());
+    s.wishes = {{Side::buy, 100, 2}};
+    t.tick();
+    const NewOrder buy = t.gateway.orders.at(0);
+    t.fill(buy, from_double(1), from_double(1), 4);
+    t.fill(buy, from_double(1), from_double(1), 4);
+    ASSERT_EQ(s.fills.size(), 1U);
+    EXPECT_EQ(s.fills[0].second, from_double(1));
+    EXPECT_FALSE(s.placed_in_fill);
+    EXPECT_EQ(t.gateway.orders.size(), 1U);
+}
+
+TEST(Trading, TheBudgetComesWithTheLeaseAndHolds) {
+    Trader t;
+    t.core->on_venue_up(0);
+    Command c;
+    c.kind = Command::Kind::take;
+    c.epoch = 5;
+    c.budget.max_position = from_double(3);
+    Trader::must(t.commands->push(c));
+    t.turn();
+    EXPECT_EQ(t.core->view(0).max_position.load(), from_double(3));
+    // After a lost session the same right is fenced anew: the budget stays.
+    c.keep_position = true;
+    c.budget = RiskBudget{};
+    Trader::must(t.commands->push(c));
+    t.turn();
+    EXPECT_EQ(t.core->view(0).max_position.load(), from_double(3));
+}
+
+TEST(Trading, AStrategyIsLoadedAndUnloadedWhileOthersTrade) {
+    Trader t;
+    t.grant();
+    EXPECT_TRUE(t.core->view(0).loaded.load());
+    auto made = std::make_unique<Scripted>();
+    Scripted& scripted = *made;
+    StrategySetup setup;
+    setup.name = StrategyName("late");
+    setup.symbol = SymbolName("BTC-USD");
+    setup.limits = wide();
+    setup.strategy = std::move(made);
+    const std::size_t at = t.core->stage(std::move(setup));
+    ASSERT_EQ(at, 1U);
+    t.tick();
+    EXPECT_EQ(scripted.ticks, 0) << "seen before it was loaded";
+    Command c;
+    c.strategy = at;
+    c.kind = Command::Kind::load;
+    Trader::must(t.commands->push(c));
+    t.turn();
+    EXPECT_TRUE(t.core->view(at).loaded.load());
+    EXPECT_FALSE(t.core->view(at).running.load());
+    EXPECT_FALSE(t.core->view(at).active.load());
+    scripted.wishes = {{Side::buy, 100, 1}};
+    const std::size_t before = t.gateway.orders.size();
+    t.tick();
+    EXPECT_EQ(scripted.ticks, 1);
+    EXPECT_EQ(t.gateway.orders.size(), before + 2) << "the market maker's two and nobody else's";
+
+    c.kind = Command::Kind::unload;
+    Trader::must(t.commands->push(c));
+    t.turn();
+    EXPECT_FALSE(t.core->view(at).loaded.load());
+    t.core->discard(at);
+    t.tick();
+    EXPECT_TRUE(t.core->view(0).running.load());
+
+    // The slot is clean for the next.
+    StrategySetup next;
+    next.name = StrategyName("next");
+    next.symbol = SymbolName("BTC-USD");
+    next.limits = wide();
+    next.strategy = std::make_unique<Scripted>();
+    EXPECT_EQ(t.core->stage(std::move(next)), at);
+}
+
+TEST(Trading, AStrategyWithARightAnOrderOrAPositionStays) {
+    Trader t;
+    t.grant();
+    const auto unload = [&] {
+        Command c;
+        c.kind = Command::Kind::unload;
+        Trader::must(t.commands->push(c));
+        t.turn();
+        return !t.core->view(0).loaded.load();
+    };
+    EXPECT_FALSE(unload()) << "running, with a lease";
+    t.tick();
+    const NewOrder buy = t.gateway.orders.at(0);
+    for (const NewOrder& order : t.gateway.orders) t.accept(order);
+    t.fill(buy, from_double(0.1), from_double(0.1), 1);
+    t.command(Command::Kind::stop);
+    t.command(Command::Kind::drop);
+    EXPECT_FALSE(unload()) << "an order is open";
+    for (const CancelOrder& c : t.gateway.cancels) t.cancelled(c);
+    EXPECT_FALSE(unload()) << "it holds a position";
+    Position::State flat;
+    t.command(Command::Kind::take, 6, flat);
+    t.command(Command::Kind::drop);
+    EXPECT_TRUE(unload());
+    t.core->discard(0);
+    t.tick();
+    Fill late;
+    late.strategy = StrategyName("mm");
+    t.core->on_fill(late);
+}
+
+TEST(Trading, SlotsAreFew) {
+    Trader t;
+    const auto stage = [&] {
+        StrategySetup setup;
+        setup.strategy = std::make_unique<Scripted>();
+        return t.core->stage(std::move(setup));
+    };
+    for (std::size_t i = 1; i < kMaxStrategies; ++i) EXPECT_EQ(stage(), i);
+    EXPECT_EQ(stage(), kMaxStrategies);
+}
+
+TEST(Trading, AFillFromTheSocketIsTimed) {
+    Trader t;
+    t.grant();
+    t.tick();
+    Fill m;
+    m.strategy = StrategyName("mm");
+    m.epoch = 5;
+    m.seq = t.gateway.orders.at(0).seq;
+    m.fill_id = 1;
+    m.price = from_double(100);
+    m.quantity = m.cumulative = m.order_quantity = from_double(0.1);
+    m.received = boot_ns();
+    t.core->on_fill(m);
+    std::uint64_t seen = 0;
+    for (std::size_t i = 0; i <= LatencyHistogram::kBounds.size(); ++i) seen += t.core->hot().position_update.count(i);
+    EXPECT_EQ(seen, 1U);
 }
 
 }  // namespace

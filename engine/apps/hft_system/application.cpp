@@ -11,7 +11,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/market_maker.hpp"
+#include "io/strategy_library.hpp"
 
 namespace hft {
 
@@ -33,17 +33,6 @@ std::string random_incarnation() {
         text += kHex[byte & 0xf];
     }
     return text;
-}
-
-RiskLimits limits_of(const StrategyLimitsConfig& config) {
-    RiskLimits limits;
-    limits.max_position = from_double(config.max_position);
-    limits.max_notional = config.max_notional;
-    limits.max_order_rate_per_s = config.max_order_rate_per_s;
-    limits.max_open_orders = config.max_open_orders;
-    limits.daily_loss_usd = config.daily_loss_usd;
-    limits.price_collar_pct = config.price_collar_pct;
-    return limits;
 }
 
 }  // namespace
@@ -69,16 +58,21 @@ std::string Application::lock_data_dir() {
     return {};
 }
 
-void Application::build() {
+std::string Application::build() {
     std::vector<StrategySetup> setups;
+    const StrategySurroundings around = config_.strategy_surroundings();
     std::vector<LeasedStrategy> leased;
     for (const StrategyConfig& s : config_.strategies) {
         StrategySetup setup;
         setup.name = StrategyName(s.id);
         setup.symbol = SymbolName(s.symbol);
         setup.venue = config_.venue_index(s.venue);
-        setup.limits = limits_of(s.limits);
-        setup.strategy = std::make_unique<MarketMaker>(s.parameters);
+        setup.limits = s.limits;
+        setup.paper = s.paper_trading;
+        std::string error;
+        if (const auto library = StrategyLibrary::open(around.directories, s.type, error))
+            setup.strategy = library->create(s.parameters, error);
+        if (!setup.strategy) return "strategy " + s.id + ": " + error;
         leased.push_back({s.id, s.symbol, setup.venue, {s.venue}, config_.venues[setup.venue].fence == "epoch"});
         setups.push_back(std::move(setup));
     }
@@ -117,12 +111,13 @@ void Application::build() {
         report(log_level(level), "lease", text, strategy);
     };
     keeper_ = std::make_unique<LeaseKeeper>(settings, std::move(leased), *store_, *core_, std::move(ports));
+    return {};
 }
 
 std::string Application::start() {
     if (std::string error = lock_data_dir(); !error.empty()) return error;
     if (std::string error = journal_.open(config_.data_dir + "/journal.bin", config_.database.queue_records); !error.empty()) return error;
-    build();
+    if (std::string error = build(); !error.empty()) return error;
     kill_switch_.load();
     if (const KillState kill = kill_switch_.state(); kill.latched) {
         core_->hot().killed = true;

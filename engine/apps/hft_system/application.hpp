@@ -62,7 +62,7 @@ public:
 
 private:
     [[nodiscard]] std::string lock_data_dir();
-    void build();
+    [[nodiscard]] std::string build();
 
     EngineConfig config_;
     std::string password_;

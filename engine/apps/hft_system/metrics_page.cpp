@@ -29,6 +29,14 @@ void strategies(PrometheusText& out, Application& app) {
     }
     out.family("daily_pnl_usd", "gauge", "Result of the UTC day, realised and open.");
     for (std::size_t i = 0; i < list.size(); ++i) out.sample("daily_pnl_usd", {{"strategy", list[i].id}}, core.view(i).daily_pnl.load());
+    out.family("value_at_risk_usd", "gauge", "Parametric value at risk of the position, 99 %, one day (core/volatility.hpp).");
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        out.sample("value_at_risk_usd", {{"strategy", list[i].id}}, core.view(i).value_at_risk.load());
+    }
+    out.family("trading_paper_orders_total", "counter", "Orders that passed every check and were not sent, for paper_trading.");
+    for (std::size_t i = 0; i < list.size(); ++i) {
+        out.sample("trading_paper_orders_total", {{"strategy", list[i].id}}, core.view(i).paper_orders.load());
+    }
     out.family("open_orders", "gauge", "Orders at the venue or on the way.");
     for (std::size_t i = 0; i < list.size(); ++i)
         out.sample("open_orders", {{"strategy", list[i].id}}, std::uint64_t{core.view(i).open_orders.load()});
@@ -63,6 +71,7 @@ std::string metrics_page(Application& app) {
         out.sample("risk_check_failures_total", {{"check", to_text(static_cast<RiskCheck>(i))}}, hot.risk_failures[i].load());
     }
     out.histogram("tick_to_order_seconds", "From the tick read from the socket to its orders handed to the socket.", hot.tick_to_order);
+    out.histogram("position_update_duration_seconds", "From a fill read from the socket to the position updated.", hot.position_update);
     out.family("engine_trading_enabled", "gauge", "1 when trading is enabled by the operator.");
     out.sample("engine_trading_enabled", {}, one_if(hot.enabled.load()));
     out.family("engine_killswitch", "gauge", "1 while the kill switch is latched.");
