@@ -8,7 +8,7 @@ namespace hft {
 
 enum class FactKind : std::uint8_t { order = 1, fill = 2, position = 3, event = 4 };
 
-enum class EventKind : std::uint8_t { strategy_halted, venue_lost, venue_connected, fenced, reconciled, killed, paper_order };
+enum class EventKind : std::uint8_t { strategy_halted, venue_lost, venue_connected, fenced, reconciled, killed, paper_order, flattened };
 inline const char* to_text(EventKind kind) noexcept {
     switch (kind) {
         case EventKind::strategy_halted:
@@ -25,6 +25,8 @@ inline const char* to_text(EventKind kind) noexcept {
             return "killed";
         case EventKind::paper_order:
             return "paper_order";
+        case EventKind::flattened:
+            return "flattened";
     }
     return "unknown";
 }

@@ -13,6 +13,11 @@ void put(std::atomic<T>& target, T value) noexcept {
     target.store(value, std::memory_order_relaxed);
 }
 
+// The leg of orders that close a position: above those of any strategy.
+constexpr std::uint8_t kFlattenLeg = 255;
+// A closing order that did not fill by then is priced anew.
+constexpr std::uint64_t kFlattenTicks = 10;
+
 // Counters have one writer: no locked instruction is needed.
 void bump(std::atomic<std::uint64_t>& counter) noexcept {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -73,6 +78,8 @@ public:
     bool trading = false;      // passed the gate at the last look
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
+    bool flattening = false;
+    std::uint64_t flatten_tick = 0;  // of the last closing order
     std::uint32_t abandoned = 0;
     bool may_place = false;  // inside on_tick, with every grant
     bool sent_in_tick = false;
@@ -136,7 +143,9 @@ void TradingCore::count(RiskCheck check) noexcept { bump(hot_.risk_failures[stat
 // Every grant an order needs besides its own limits.
 RiskCheck TradingCore::gate(const Slot& slot, Nanos now) noexcept {
     if (hot_.killed.load(std::memory_order_acquire)) return RiskCheck::killswitch;
-    if (!hot_.enabled.load(std::memory_order_relaxed) || !slot.running) return RiskCheck::not_enabled;
+    // Closing a position is asked for by a person, whether the strategy runs or not.
+    const bool wanted = slot.flattening || (hot_.enabled.load(std::memory_order_relaxed) && slot.running);
+    if (!wanted) return RiskCheck::not_enabled;
     if (!slot.active || slot.frozen || now >= slot.view.right_until.load(std::memory_order_acquire)) return RiskCheck::lease;
     if (!venue_up(slot.venue)) return RiskCheck::venue;
     if (facts_.free() < kOrderReserve) return RiskCheck::queue;
@@ -179,6 +188,10 @@ void TradingCore::on_tick(std::size_t venue, const Tick& tick, Nanos received) n
             slot.strategy->on_tick(tick, slot);  // sees the tick, but place() says no
             continue;
         }
+        if (slot.flattening) {
+            flatten(slot, tick);
+            continue;
+        }
         if (slot.book.daily_pnl() <= -slot.risk.limits().daily_loss_usd) {
             count(RiskCheck::daily_loss);
             halt(slot, RiskCheck::daily_loss);
@@ -199,14 +212,14 @@ bool TradingCore::place(Slot& slot, std::uint8_t leg, Side side, Price price, Qu
     RiskCheck check = gate(slot, now);
     if (check == RiskCheck::none) {
         const RiskView view{slot.book.state().quantity, slot.open_buy,  slot.open_sell,
-                            slot.orders.size(),         slot.reference, slot.book.daily_pnl()};
+                            slot.orders.size(),         slot.reference, slot.flattening ? 0 : slot.book.daily_pnl()};
         check = slot.risk.check(view, side, price, quantity, now);
     }
     if (check != RiskCheck::none) {
         count(check);
         return false;
     }
-    if (slot.paper) {
+    if (slot.paper && !slot.flattening) {
         place_on_paper(slot, leg, side, price, quantity, now);
         return true;
     }
@@ -459,6 +472,14 @@ void TradingCore::apply(const Command& command) noexcept {
             return;
         case Command::Kind::stop:
             slot.running = false;
+            slot.flattening = false;
+            return;
+        case Command::Kind::flatten:
+            slot.running = false;
+            slot.flattening = true;
+            slot.flatten_tick = 0;
+            cancel_all(slot);
+            gateway_.flush(slot.venue);
             return;
         case Command::Kind::freeze:
             slot.frozen = true;
@@ -532,6 +553,7 @@ void TradingCore::drop(Slot& slot) noexcept {
     slot.active = false;
     slot.trading = false;
     slot.frozen = false;
+    slot.flattening = false;
     slot.view.fence.store(FenceState::none, std::memory_order_release);
     cancel_all(slot);
     gateway_.flush(slot.venue);
@@ -578,6 +600,27 @@ void TradingCore::configure(Slot& slot, const Command& command) noexcept {
     slot.view.configured.store(command.ticket, std::memory_order_release);
 }
 
+// One closing order at a time, at the price that the market pays now; the limits hold, but for the daily loss: it is no
+// reason to keep a position.
+void TradingCore::flatten(Slot& slot, const Tick& tick) noexcept {
+    const Quantity position = slot.book.state().quantity;
+    if (slot.orders.size() != 0) {
+        if (tick.number >= slot.flatten_tick + kFlattenTicks) cancel_all(slot);
+    } else if (position == 0) {
+        slot.flattening = false;
+        record_event(slot, EventKind::flattened, 0, 0);
+    } else {
+        const Side side = position > 0 ? Side::sell : Side::buy;
+        const Quantity size = position > 0 ? position : -position;
+        const Quantity limit = slot.risk.limits().max_position;
+        slot.flatten_tick = tick.number;
+        slot.may_place = true;
+        place(slot, kFlattenLeg, side, side == Side::sell ? tick.bid : tick.ask, size < limit ? size : limit);
+        slot.may_place = false;
+    }
+    gateway_.flush(slot.venue);
+}
+
 void TradingCore::halt(Slot& slot, RiskCheck reason) noexcept {
     slot.running = false;
     slot.halted = reason;
@@ -593,6 +636,7 @@ void TradingCore::publish(Slot& slot) noexcept {
     put(view.active, slot.active);
     put(view.running, slot.running);
     put(view.frozen, slot.frozen);
+    put(view.flattening, slot.flattening);
     put(view.halted, slot.halted);
     put(view.open_orders, slot.orders.size());
     put(view.position, state.quantity);

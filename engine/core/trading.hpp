@@ -36,7 +36,22 @@ enum class FenceState : std::uint8_t { none, pending, granted, refused };
 
 // From control to the hot thread.
 struct Command {
-    enum class Kind : std::uint8_t { start, stop, enable, disable, take, drop, freeze, thaw, abandon, load, unload, configure, budget };
+    enum class Kind : std::uint8_t {
+        start,
+        stop,
+        enable,
+        disable,
+        take,
+        drop,
+        freeze,
+        thaw,
+        abandon,
+        load,
+        unload,
+        configure,
+        budget,
+        flatten
+    };
     Kind kind = Kind::stop;
     std::size_t strategy = 0;
     // take: the lease of this epoch is ours; fence, book what we missed, then trade.
@@ -74,6 +89,7 @@ struct StrategyView {
     std::atomic<std::uint64_t> epoch{0};
     std::atomic<bool> active{false};
     std::atomic<bool> running{false};
+    std::atomic<bool> flattening{false};    // its position is being closed
     std::atomic<bool> frozen{false};        // for a transfer: no new order
     std::atomic<std::uint64_t> drained{0};  // number of the last freeze that ended with nothing open
     FinalState final_state;                 // of that freeze
@@ -158,6 +174,7 @@ private:
     void apply(const Command& command) noexcept;
     void halt(Slot& slot, RiskCheck reason) noexcept;
     void drop(Slot& slot) noexcept;
+    void flatten(Slot& slot, const Tick& tick) noexcept;
     void tell_drained(Slot& slot) noexcept;
     void abandon(Slot& slot) noexcept;
     void load(Slot& slot) noexcept;

@@ -555,5 +555,85 @@ TEST(Trading, AFillFromTheSocketIsTimed) {
     EXPECT_EQ(seen, 1U);
 }
 
+TEST(Trading, FlattenCancelsAndClosesThePositionAtTheMarket) {
+    Trader t;
+    t.grant();
+    t.tick();
+    ASSERT_EQ(t.gateway.orders.size(), 2U);
+    const NewOrder buy = t.gateway.orders[0].side == Side::buy ? t.gateway.orders[0] : t.gateway.orders[1];
+    t.accept(t.gateway.orders[0]);
+    t.accept(t.gateway.orders[1]);
+    t.fill(buy, buy.quantity, buy.quantity, 1);
+    t.command(Command::Kind::flatten);
+    t.turn();
+    ASSERT_EQ(t.gateway.cancels.size(), 1U);
+    t.tick();
+    EXPECT_EQ(t.gateway.orders.size(), 2U) << "not before the cancel is answered";
+    t.cancelled(t.gateway.cancels[0]);
+    t.tick();
+    ASSERT_EQ(t.gateway.orders.size(), 3U);
+    const NewOrder closing = t.gateway.orders[2];
+    EXPECT_EQ(closing.side, Side::sell);
+    EXPECT_EQ(closing.quantity, buy.quantity);
+    EXPECT_EQ(closing.price, from_double(99.5));
+    t.accept(closing);
+    t.fill(closing, closing.quantity, closing.quantity, 2);
+    t.tick();
+    t.turn();
+    EXPECT_FALSE(t.core->view(0).flattening);
+    EXPECT_FALSE(t.core->view(0).running);
+    EXPECT_EQ(t.core->view(0).position, 0);
+    t.tick();
+    EXPECT_EQ(t.gateway.orders.size(), 3U) << "a flat strategy stays stopped";
+}
+
+TEST(Trading, FlattenWithoutARightSendsNothing) {
+    Trader t;
+    t.core->on_venue_up(0);
+    t.command(Command::Kind::flatten);
+    t.turn();
+    t.tick();
+    EXPECT_TRUE(t.gateway.orders.empty());
+}
+
+TEST(Trading, AFrozenStrategyDrainsAndTellsItsFinalState) {
+    Trader t;
+    t.grant();
+    t.tick();
+    for (const NewOrder& order : std::vector<NewOrder>(t.gateway.orders)) t.accept(order);
+    Command freeze;
+    freeze.kind = Command::Kind::freeze;
+    freeze.freeze = 7;
+    Trader::must(t.commands->push(freeze));
+    t.turn();
+    EXPECT_EQ(t.gateway.cancels.size(), 2U);
+    EXPECT_EQ(t.core->view(0).drained, 0U);
+    t.fill(t.gateway.orders[0], t.gateway.orders[0].quantity, t.gateway.orders[0].quantity, 3);
+    t.cancelled(t.gateway.cancels[1]);
+    t.turn();
+    ASSERT_EQ(t.core->view(0).drained, 7U);
+    EXPECT_EQ(t.core->view(0).final_state.position.last_fill_id, 3U);
+    EXPECT_EQ(std::llabs(t.core->view(0).final_state.position.quantity), t.gateway.orders[0].quantity);
+    t.tick();
+    EXPECT_EQ(t.gateway.orders.size(), 2U);
+    t.command(Command::Kind::thaw);
+    t.turn();
+    t.tick();
+    EXPECT_GT(t.gateway.orders.size(), 2U);
+}
+
+TEST(Trading, ALostSessionIsNotADrain) {
+    Trader t;
+    t.grant();
+    t.tick();
+    Command freeze;
+    freeze.kind = Command::Kind::freeze;
+    freeze.freeze = 8;
+    Trader::must(t.commands->push(freeze));
+    t.core->on_venue_lost(0);
+    t.turn();
+    EXPECT_EQ(t.core->view(0).drained, 0U);
+}
+
 }  // namespace
 }  // namespace hft

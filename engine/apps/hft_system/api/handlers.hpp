@@ -36,5 +36,6 @@ HttpResponse disarm(const Call& call);
 HttpResponse list_transfers(const Call& call);
 HttpResponse transfer(const Call& call);
 HttpResponse takeover(const Call& call);
+HttpResponse flatten(const Call& call);
 
 }  // namespace hft

@@ -26,6 +26,7 @@ const std::vector<Route>& routes() {
         {"GET", "/api/v1/transfer", Scope::read, list_transfers},
         {"POST", "/api/v1/transfer", Scope::operate, transfer},
         {"POST", "/api/v1/takeover", Scope::operate, takeover},
+        {"POST", "/api/v1/flatten", Scope::operate, flatten},
     };
     return table;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <chrono>
-#include <ctime>
+#include <thread>
 
 #include "apps/hft_system/api/handlers.hpp"
 #include "apps/hft_system/api/hot_thread.hpp"
@@ -16,6 +16,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxId = 64;
+constexpr std::size_t kMaxReason = 200;
 
 // A body with faults gathered, as in a configuration.
 class Body {
@@ -25,6 +26,7 @@ public:
         if (errors_.empty()) object_.emplace(&json_, "", std::move(known), errors_);
     }
     [[nodiscard]] std::string name(const std::string& key, std::size_t max_length) { return object_ ? object_->name(key, max_length) : ""; }
+    [[nodiscard]] std::string text(const std::string& key, std::size_t max_length) { return object_ ? object_->text(key, max_length) : ""; }
     [[nodiscard]] std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high, std::int64_t fallback) {
         return object_ ? object_->integer(key, low, high, fallback) : fallback;
     }
@@ -85,6 +87,12 @@ HttpResponse shown(Application& app, const std::string& id, const std::string& p
     return json_response(json);
 }
 
+std::size_t index_of(Application& app, const std::string& id) {
+    const auto& list = app.config().strategies;
+    return static_cast<std::size_t>(std::find_if(list.begin(), list.end(), [&](const StrategyConfig& s) { return s.id == id; }) -
+                                    list.begin());
+}
+
 // A taker must be able to trade with the first tick behind its fence. Without a right this sends nothing.
 void make_ready(Application& app, const std::vector<std::string>& strategies) {
     Command command;
@@ -92,9 +100,7 @@ void make_ready(Application& app, const std::vector<std::string>& strategies) {
     app.command(command);
     command.kind = Command::Kind::start;
     for (const std::string& id : strategies) {
-        const auto& list = app.config().strategies;
-        const auto at = std::find_if(list.begin(), list.end(), [&](const StrategyConfig& s) { return s.id == id; });
-        command.strategy = static_cast<std::size_t>(at - list.begin());
+        command.strategy = index_of(app, id);
         app.command(command);
         soon([&] { return app.core().view(command.strategy).running.load(); });
     }
@@ -153,6 +159,45 @@ HttpResponse takeover(const Call& call) {
     }
     make_ready(call.app, strategies);
     return json_response({{"role", role(call.app)}, {"strategies", strategies_json(call.app)}});
+}
+
+// Cancels what is open and closes the positions, waiting for it up to wait_s.
+HttpResponse flatten(const Call& call) {
+    Body body(call, {"strategies", "reason", "wait_s"});
+    const std::vector<std::string> strategies = body.strategies(call.app);
+    const std::string reason = body.text("reason", kMaxReason);
+    const Nanos limit = body.integer("wait_s", 0, 60, 5) * kSecond;
+    if (!body.good()) return body.why();
+    Application& app = call.app;
+    if (app.core().hot().killed.load()) return problem(409, "the kill switch is latched: nothing can be sent; clear it first");
+    std::vector<std::size_t> indices;
+    for (const std::string& id : strategies) {
+        const std::size_t i = index_of(app, id);
+        const StrategyView& view = app.core().view(i);
+        if (view.active.load() && view.right_until.load() > boot_ns()) {
+            indices.push_back(i);
+        } else if (view.position.load() != 0) {
+            return problem(409, "strategy " + id + " is not held here: ask its holder");
+        }
+    }
+    for (const std::size_t i : indices) {
+        Command command;
+        command.kind = Command::Kind::flatten;
+        command.strategy = i;
+        app.command(command);
+        app.report(LogLevel::warning, "flatten", "asked for: " + reason, app.config().strategies[i].id);
+    }
+    const auto flat = [&](std::size_t i) {
+        const StrategyView& view = app.core().view(i);
+        return !view.flattening.load() && view.position.load() == 0 && view.open_orders.load() == 0;
+    };
+    bool all = false;
+    for (const Nanos end = boot_ns() + limit;;) {
+        all = std::all_of(indices.begin(), indices.end(), flat);
+        if (all || boot_ns() >= end) break;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return json_response({{"flat", all}, {"strategies", strategies_json(app)}}, all ? 200 : 202);
 }
 
 }  // namespace hft
