@@ -30,7 +30,8 @@ public:
     [[nodiscard]] const char* data() const noexcept { return bytes_.data(); }
     [[nodiscard]] char* data() noexcept { return bytes_.data(); }
 
-    friend bool operator==(const FixedString& a, const FixedString& b) noexcept { return a.view() == b.view(); }
+    // Whole: behind the text stand zeros, always (assign() sees to it, and the wire decoder).
+    friend bool operator==(const FixedString& a, const FixedString& b) noexcept { return std::memcmp(a.data(), b.data(), N) == 0; }
     friend bool operator!=(const FixedString& a, const FixedString& b) noexcept { return !(a == b); }
 
 private:

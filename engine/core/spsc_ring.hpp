@@ -23,7 +23,12 @@ class SpscRing {
 
 public:
     SpscRing(RingCounters& counters, T* slots, std::size_t capacity) noexcept
-        : counters_(counters), slots_(slots), capacity_(capacity), cached_tail_(counters.tail.load(std::memory_order_acquire)) {}
+        : counters_(counters),
+          slots_(slots),
+          capacity_(capacity),
+          cached_tail_(counters.tail.load(std::memory_order_acquire)),
+          write_at_(static_cast<std::size_t>(counters.head.load(std::memory_order_acquire) % capacity)),
+          read_at_(static_cast<std::size_t>(cached_tail_ % capacity)) {}
 
     SpscRing(const SpscRing&) = delete;
     SpscRing& operator=(const SpscRing&) = delete;
@@ -45,7 +50,8 @@ public:
             cached_tail_ = counters_.tail.load(std::memory_order_acquire);
             if (head - cached_tail_ == capacity_) return false;
         }
-        slots_[head % capacity_] = value;
+        slots_[write_at_] = value;
+        write_at_ = after(write_at_, 1);
         counters_.head.store(head + 1, std::memory_order_release);
         return true;
     }
@@ -54,18 +60,26 @@ public:
     [[nodiscard]] std::size_t readable() const noexcept {
         return static_cast<std::size_t>(counters_.head.load(std::memory_order_acquire) - counters_.tail.load(std::memory_order_relaxed));
     }
-    [[nodiscard]] const T& peek(std::size_t i) const noexcept {
-        return slots_[(counters_.tail.load(std::memory_order_relaxed) + i) % capacity_];
-    }
+    [[nodiscard]] const T& peek(std::size_t i) const noexcept { return slots_[after(read_at_, i)]; }
     void release(std::size_t n) noexcept {
+        read_at_ = after(read_at_, n);
         counters_.tail.store(counters_.tail.load(std::memory_order_relaxed) + n, std::memory_order_release);
     }
 
 private:
+    // Places are kept beside the counters: a division by a capacity of any size would cost more than the rest of a push.
+    [[nodiscard]] std::size_t after(std::size_t place, std::size_t n) const noexcept {
+        const std::size_t next = place + n;  // n is at most the capacity
+        return next < capacity_ ? next : next - capacity_;
+    }
+
     RingCounters& counters_;
     T* slots_;
     std::size_t capacity_;
-    std::uint64_t cached_tail_;
+    // The producer's, then the consumer's: each on lines of its own.
+    alignas(64) std::uint64_t cached_tail_;
+    std::size_t write_at_;
+    alignas(64) std::size_t read_at_;
 };
 
 }  // namespace hft

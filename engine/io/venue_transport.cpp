@@ -84,9 +84,13 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
         bool alive = !v.broken;
         // Answers first: a strategy decides on what is known.
         if (alive && may_read_orders) {
-            received_ = boot_ns();
-            alive = receive(v.orders.get(), v.orders_in,
-                            [&](std::span<const std::byte> frame) { return dispatch_order(i, frame.data(), frame.size(), events); });
+            const Nanos received = boot_ns();
+            alive = receive(v.orders.get(), v.orders_in, [&](std::span<const std::byte> frame) {
+                if (wire::next_frame(frame).type != wire::Type::heartbeat_ack) return dispatch_order(frame, events, received);
+                const auto answer = wire::decode<HeartbeatAck>(frame);
+                if (answer) v.round_trip.store(boot_ns() - answer->sent_ns, std::memory_order_relaxed);
+                return answer.has_value();
+            });
         }
         if (alive) {
             const Nanos received = boot_ns();
@@ -123,8 +127,7 @@ bool VenueTransport::receive(int fd, Buffer& buffer, F&& each) noexcept {
     return true;
 }
 
-bool VenueTransport::dispatch_order(std::size_t index, const std::byte* data, std::size_t size, VenueEvents& events) noexcept {
-    const std::span<const std::byte> frame(data, size);
+bool VenueTransport::dispatch_order(std::span<const std::byte> frame, VenueEvents& events, Nanos received) noexcept {
     const auto hand = [&](auto decoded, auto method) {
         if (!decoded) return false;
         (events.*method)(*decoded);
@@ -137,7 +140,7 @@ bool VenueTransport::dispatch_order(std::size_t index, const std::byte* data, st
             return hand(wire::decode<Rejected>(frame), &VenueEvents::on_rejected);
         case wire::Type::fill: {
             auto fill = wire::decode<Fill>(frame);
-            if (fill) fill->received = received_;
+            if (fill) fill->received = received;
             return hand(fill, &VenueEvents::on_fill);
         }
         case wire::Type::cancelled:
@@ -148,11 +151,6 @@ bool VenueTransport::dispatch_order(std::size_t index, const std::byte* data, st
             return hand(wire::decode<FenceCancelled>(frame), &VenueEvents::on_fence_cancelled);
         case wire::Type::fence_ack:
             return hand(wire::decode<FenceAck>(frame), &VenueEvents::on_fence_ack);
-        case wire::Type::heartbeat_ack: {
-            const auto answer = wire::decode<HeartbeatAck>(frame);
-            if (answer) venues_[index]->round_trip.store(boot_ns() - answer->sent_ns, std::memory_order_relaxed);
-            return answer.has_value();
-        }
         default:
             return false;
     }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "core/gateway.hpp"
@@ -30,6 +31,9 @@ public:
     // Any thread. True when the venue wants a new pair of sockets.
     [[nodiscard]] bool wants_session(std::size_t venue) const noexcept;
     void hand_over(std::size_t venue, Fd orders, Fd market_data, Nanos heartbeat) noexcept;
+
+    // Hands one whole frame of an order session to events. False: not understood. Needs no socket: benches and fuzzing use it too.
+    [[nodiscard]] static bool dispatch_order(std::span<const std::byte> frame, VenueEvents& events, Nanos received) noexcept;
 
 private:
     static constexpr std::size_t kReceive = 64 * 1024;
@@ -65,9 +69,7 @@ private:
     void lose(std::size_t index, VenueEvents& events) noexcept;
     template <typename F>
     [[nodiscard]] bool receive(int fd, Buffer& buffer, F&& each) noexcept;
-    [[nodiscard]] bool dispatch_order(std::size_t index, const std::byte* data, std::size_t size, VenueEvents& events) noexcept;
 
-    Nanos received_ = 0;  // when the order session was read last
     std::vector<std::unique_ptr<Venue>> venues_;
     Fd epoll_;
 };
