@@ -24,7 +24,7 @@ inline StrategySetup wide_setup(const char* name, const char* symbol, std::uniqu
     setup.limits.max_position = from_double(1000);
     setup.limits.max_notional = 1e12;
     setup.limits.max_order_rate_per_s = 4'000'000'000;
-    setup.limits.max_open_orders = 32;
+    setup.limits.max_open_orders = OrderTable::kCapacity;
     setup.limits.daily_loss_usd = 1e12;
     setup.limits.price_collar_pct = 50;
     setup.strategy = std::move(strategy);
