@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell test test-fast test-all clean
+.PHONY: help setup demo lab-up lab-down shell test test-fast test-all bench-engine clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -40,6 +40,9 @@ test-fast: setup ## lint, gates and units
 
 test-all: setup ## test, and what is too long for every change
 	@$(RUN) $(PYTHON) tests/run_stages.py --set all
+
+bench-engine: setup ## hot path, rings and wire beside their peers: build/bench/engine.json
+	@$(RUN) $(PYTHON) tests/bench/engine.py
 
 clean: lab-down ## lab-down, and everything that was built
 	rm -rf build .lab

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds the two host images (host, build) once per content of the Dockerfile."""
+"""Builds the images (host, build, bench) once per content of the Dockerfile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-apt,iproute2,procps,ca-ce
 
 
 def tag(target: str) -> str:
-    """Image of a target ("host" or "build"), named after what it is made from: a changed recipe is another image."""
+    """Image of a target ("host", "build" or "bench"), named after what it is made from: a changed recipe is another image."""
     recipe = b"".join((_CONTEXT / name).read_bytes() for name in ("Dockerfile", "lab-init"))
     return f"hft-lab-{target}:{hashlib.sha256(recipe).hexdigest()[:12]}"
 

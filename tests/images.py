@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings what stages on hosts stand on: a running Docker Engine and both host images."""
+"""Brings what stages on hosts stand on: a running Docker Engine and the host, build and bench images."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.failure import LabError
 def main() -> int:
     try:
         docker_engine.ensure()
-        for target in ("host", "build"):
+        for target in ("host", "build", "bench"):
             print(image.build(target))
     except LabError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/amount.hpp"
 #include "core/json_line.hpp"
 
 namespace hft {
@@ -237,8 +238,9 @@ void VenueCore::on_order(SessionId session, const NewOrder& order, Nanos now) {
     const Session& from = found->second;
     Market* market = this->market(order.symbol);
     if (market == nullptr) return reject(session, order, RejectReason::unknown_symbol, now);
-    if (order.price <= 0 || order.price % market->step != 0) return reject(session, order, RejectReason::bad_price, now);
-    if (order.quantity <= 0) return reject(session, order, RejectReason::bad_quantity, now);
+    if (order.price <= 0 || order.price > kMaxAmount || order.price % market->step != 0)
+        return reject(session, order, RejectReason::bad_price, now);
+    if (order.quantity <= 0 || order.quantity > kMaxAmount) return reject(session, order, RejectReason::bad_quantity, now);
     if (order.strategy.empty()) return reject(session, order, RejectReason::unknown_order, now);
 
     StrategyState& s = state(order.strategy);

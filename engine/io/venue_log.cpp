@@ -9,6 +9,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/amount.hpp"
+
 namespace hft {
 
 namespace {
@@ -59,6 +61,12 @@ Fill fill_of(const Json& line) {
     return fill;
 }
 
+// What no venue writes; a sum of such amounts could overflow.
+struct BadAmount {};
+void check(bool good) {
+    if (!good) throw BadAmount{};
+}
+
 void apply(const Json& line, VenueCore& core) {
     const auto& event = line.at("ev").get_ref<const std::string&>();
     if (event == "start" || event == "rotated") {
@@ -67,12 +75,17 @@ void apply(const Json& line, VenueCore& core) {
         for (const Json& s : line.at("strategies")) {
             const StrategyName name(s.at("strategy").get<std::string>());
             core.restore_epoch(name, account_of(s), s.at("epoch").get<std::uint64_t>(), HolderName(s.at("holder").get<std::string>()));
+            check(plausible_position(s.at("position").get<Quantity>()));
             core.restore_position(name, s.at("position").get<Quantity>(), last_fill);
         }
     } else if (event == "accepted") {
-        core.restore_accepted(order_of(line), line.at("venue_tick").get<std::uint64_t>());
+        const VenueOrder order = order_of(line);
+        check(amounts({order.order.price, order.order.quantity}));
+        core.restore_accepted(order, line.at("venue_tick").get<std::uint64_t>());
     } else if (event == "fill") {
-        core.restore_fill(fill_of(line));
+        const Fill fill = fill_of(line);
+        check(amounts({fill.cumulative, fill.price, fill.quantity}));
+        core.restore_fill(fill);
     } else if (event == "cancelled") {
         core.restore_cancelled(line.at("order_id").get<std::uint64_t>());
     } else if (event == "fence") {
@@ -113,6 +126,9 @@ std::string VenueLog::replay(VenueCore& core) const {
             apply(line, core);
         } catch (const Json::exception& error) {
             return place + ": " + error.what();
+        } catch (const BadAmount&) {
+            return place + ": expected amounts from 0 to " + std::to_string(kMaxAmount) +
+                   " millionths and positions up to a thousand times that";
         }
     }
     return {};

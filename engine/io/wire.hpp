@@ -8,6 +8,7 @@
 #include <span>
 #include <type_traits>
 
+#include "core/amount.hpp"
 #include "core/hot.hpp"
 #include "core/messages.hpp"
 
@@ -396,6 +397,15 @@ HFT_HOT std::size_t encode(const M& message, std::byte* out) noexcept {
     return size;
 }
 
+// Amounts that an engine adds up. A venue answers an order whose amounts are not possible, so orders are not looked at here.
+template <typename M>
+bool plausible(const M&) noexcept {
+    return true;
+}
+inline bool plausible(const Tick& m) noexcept { return amounts({m.bid, m.ask, m.bid_quantity, m.ask_quantity}); }
+inline bool plausible(const Fill& m) noexcept { return amounts({m.order_price, m.order_quantity, m.cumulative, m.price, m.quantity}); }
+inline bool plausible(const FenceAck& m) noexcept { return plausible_position(m.position); }
+
 // The payload of a frame of this message's type. Nothing when its length or a field's value is not possible.
 template <typename M>
 HFT_HOT std::optional<M> decode(std::span<const std::byte> frame) noexcept {
@@ -403,7 +413,7 @@ HFT_HOT std::optional<M> decode(std::span<const std::byte> frame) noexcept {
     M m{};
     detail::Reader reader{frame.data() + kHeader};
     fields(reader, m);
-    if (!reader.ok) return std::nullopt;
+    if (!reader.ok || !plausible(m)) return std::nullopt;
     return m;
 }
 

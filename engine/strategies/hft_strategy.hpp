@@ -67,7 +67,7 @@ public:
         fault(key, "expected true or false, found " + member->raw);
         return fallback;
     }
-    void fault(std::string_view key, const std::string& what) { errors_.push_back({"/" + std::string(key), what}); }
+    void fault(std::string_view key, const std::string& what) { errors_.push_back({std::string("/").append(key), what}); }
 
     // Call it last: what was given and never asked for is an error too.
     const std::vector<Error>& errors() {

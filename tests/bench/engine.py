@@ -44,13 +44,14 @@ class Size:
     ring_repetitions: int
     wire_repetitions: int
     wire_ticks: int
+    wire_rate: int
     replay_ticks: int
 
 
 LONG = Size(latency_repetitions=10, latency_ticks=200_000, throughput_ticks=5_000_000, ring_repetitions=20, wire_repetitions=4,
-            wire_ticks=4_000, replay_ticks=24_000_000)
+            wire_ticks=4_000, wire_rate=1_000, replay_ticks=24_000_000)
 SHORT = Size(latency_repetitions=2, latency_ticks=50_000, throughput_ticks=200_000, ring_repetitions=2, wire_repetitions=1,
-             wire_ticks=500, replay_ticks=1_000_000)
+             wire_ticks=500, wire_rate=200, replay_ticks=1_000_000)
 
 
 class Place:
@@ -133,7 +134,7 @@ def _tick_to_order(place: Place, size: Size, seed: int) -> dict[str, Any]:
 
 
 def _wire(place: Place, size: Size, seed: int) -> dict[str, Any]:
-    wire = place.program("bench_wire", ticks=size.wire_ticks, repetitions=size.wire_repetitions, seed=seed)
+    wire = place.program("bench_wire", ticks=size.wire_ticks, rate=size.wire_rate, repetitions=size.wire_repetitions, seed=seed)
     ours, peer = wire["ours"], wire["quickfix"]
     return {"wire_ns": ours,
             "peer": {"name": "QuickFIX 1.15.1 as gateway (FIX 4.4)", "wire_ns": peer, "ratio": round(peer["p50"] / ours["p50"], 2),
