@@ -30,6 +30,7 @@ bool VenueTransport::wants_session(std::size_t venue) const noexcept { return ve
 Nanos VenueTransport::round_trip(std::size_t venue) const noexcept { return venues_[venue]->round_trip.load(std::memory_order_relaxed); }
 
 void VenueTransport::hand_over(std::size_t venue, Fd orders, Fd market_data, Nanos heartbeat) noexcept {
+    Arrivals::ask(market_data.get());
     Venue& v = *venues_[venue];
     v.next_session_heartbeat.store(heartbeat, std::memory_order_relaxed);
     v.wanted.store(false, std::memory_order_relaxed);
@@ -45,6 +46,7 @@ void VenueTransport::take_over(std::size_t index, VenueEvents& events) noexcept 
     v.market_data = Fd(v.next_market_data.exchange(-1));
     v.orders_in.filled = 0;
     v.market_data_in.filled = 0;
+    v.arrivals = {};
     v.out_filled = 0;
     v.heartbeat = v.next_session_heartbeat.load(std::memory_order_relaxed);
     v.next_heartbeat = 0;
@@ -93,13 +95,7 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
             });
         }
         if (alive) {
-            const Nanos received = boot_ns();
-            alive = receive(v.market_data.get(), v.market_data_in, [&](std::span<const std::byte> frame) {
-                const auto tick = wire::decode<Tick>(frame);
-                if (!tick) return false;
-                events.on_tick(i, *tick, received);
-                return true;
-            });
+            alive = receive_ticks(i, events);
         }
         if (!alive || v.broken) lose(i, events);
     }
@@ -108,7 +104,31 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
 // Reads once what is there and hands on every whole frame. False: closed, broken or not understood.
 template <typename F>
 bool VenueTransport::receive(int fd, Buffer& buffer, F&& each) noexcept {
-    const ssize_t n = ::recv(fd, buffer.bytes.data() + buffer.filled, buffer.bytes.size() - buffer.filled, MSG_DONTWAIT);
+    return take(::recv(fd, buffer.bytes.data() + buffer.filled, buffer.bytes.size() - buffer.filled, MSG_DONTWAIT), buffer, each);
+}
+
+bool VenueTransport::receive_ticks(std::size_t index, VenueEvents& events) noexcept {
+    Venue& v = *venues_[index];
+    Buffer& in = v.market_data_in;
+    const ssize_t n = v.arrivals.read(v.market_data.get(), in.bytes.data() + in.filled, in.bytes.size() - in.filled);
+    // Ticks alone come here, so all frames are as long as one and the last whole one is found at once.
+    const std::size_t whole = (in.filled + static_cast<std::size_t>(n > 0 ? n : 0)) / wire::frame_size<Tick>();
+    Nanos last = 0;
+    if (whole != 0) {
+        const auto tick = wire::decode<Tick>(std::span(in.bytes.data() + (whole - 1) * wire::frame_size<Tick>(), wire::frame_size<Tick>()));
+        if (tick) last = tick->venue_ns;
+    }
+    return take(n, in, [&](std::span<const std::byte> frame) {
+        const auto tick = wire::decode<Tick>(frame);
+        if (!tick) return false;
+        events.on_tick(index, *tick, v.arrivals.of(tick->venue_ns, last));
+        return true;
+    });
+}
+
+// What a read brought: n as the kernel said it.
+template <typename F>
+bool VenueTransport::take(ssize_t n, Buffer& buffer, F&& each) noexcept {
     if (n == 0) return false;
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     buffer.filled += static_cast<std::size_t>(n);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/gateway.hpp"
+#include "io/arrival.hpp"
 #include "io/fd.hpp"
 
 namespace hft {
@@ -48,6 +49,7 @@ private:
         Fd market_data;
         Buffer orders_in;
         Buffer market_data_in;
+        Arrivals arrivals;
         std::array<std::byte, kSend> out;
         std::size_t out_filled = 0;
         Nanos heartbeat = 0;  // between two; 0: none
@@ -69,6 +71,9 @@ private:
     void lose(std::size_t index, VenueEvents& events) noexcept;
     template <typename F>
     [[nodiscard]] bool receive(int fd, Buffer& buffer, F&& each) noexcept;
+    [[nodiscard]] bool receive_ticks(std::size_t index, VenueEvents& events) noexcept;
+    template <typename F>
+    [[nodiscard]] static bool take(ssize_t n, Buffer& buffer, F&& each) noexcept;
 
     std::vector<std::unique_ptr<Venue>> venues_;
     Fd epoll_;

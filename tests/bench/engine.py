@@ -68,8 +68,9 @@ class Place:
         """Standard output of a command that must succeed."""
         if self._tag:
             # strace and valgrind trace a process, which Docker's default profile refuses.
-            argv = ["docker", "run", "--rm", "--init", "--entrypoint", "env", "--security-opt", "seccomp=unconfined", "--cap-add", "SYS_PTRACE",
-                    "--ulimit", "nofile=1024:4096", "--volume", f"{_ROOT / 'engine'}:/source:ro", "--volume", f"{self.tree}:/build",
+            argv = ["docker", "run", "--rm", "--init", "--entrypoint", "env", "--security-opt", "seccomp=unconfined",
+                    "--cap-add", "SYS_PTRACE", "--ulimit", "nofile=1024:4096", "--volume", f"{_ROOT / 'engine'}:/source:ro",
+                    "--volume", f"{self.tree}:/build",
                     self._tag, *environment, *argv]
         else:
             argv = ["env", *environment, *argv]
@@ -102,7 +103,8 @@ def _hot_path(place: Place, size: Size, seed: int) -> dict[str, Any]:
 def _system_calls(place: Place, seed: int) -> dict[str, Any]:
     """Counted by strace over the turns between the two names that the hot thread gives itself."""
     ticks = 2_000
-    place.said(["strace", "-f", "-qq", "-o", f"{place.build}/strace.txt", f"{place.build}/bench/bench_syscalls", f"--ticks={ticks}", f"--seed={seed}"])
+    place.said(["strace", "-f", "-qq", "-o", f"{place.build}/strace.txt", f"{place.build}/bench/bench_syscalls",
+                f"--ticks={ticks}", f"--seed={seed}"])
     lines = (place.tree / "strace.txt").read_text().splitlines()
     begin = next(i for i, line in enumerate(lines) if 'PR_SET_NAME, "hot-begin"' in line)
     end = next(i for i, line in enumerate(lines) if 'PR_SET_NAME, "hot-end"' in line)
@@ -118,8 +120,9 @@ def _instructions(place: Place, requote: int, seed: int) -> int:
     """Of one turn of the hot loop, by callgrind, with the answers to the orders of the turn before."""
     ticks = 5_000
     out = f"{place.build}/callgrind.out"
-    place.said(["valgrind", "--quiet", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=hot_turn", f"--callgrind-out-file={out}",
-                f"{place.build}/bench/bench_hot_path", "--mode=instructions", "--warm_up=0", f"--ticks={ticks}", f"--requote={requote}", f"--seed={seed}"],
+    place.said(["valgrind", "--quiet", "--tool=callgrind", "--collect-atstart=no", "--toggle-collect=hot_turn",
+                f"--callgrind-out-file={out}", f"{place.build}/bench/bench_hot_path", "--mode=instructions", "--warm_up=0",
+                f"--ticks={ticks}", f"--requote={requote}", f"--seed={seed}"],
                [_PLAIN_CPU])
     summary = next(line for line in (place.tree / "callgrind.out").read_text().splitlines() if line.startswith("summary:"))
     return round(int(summary.split()[1]) / ticks)

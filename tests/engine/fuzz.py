@@ -67,7 +67,8 @@ def _fuzz(tag: str, tree: Path, name: str, seconds: int) -> junit.Step:
     source, build = (str(_ROOT / "engine"), str(tree)) if not tag else ("/source", "/build")
     (tree / "corpus" / name).mkdir(parents=True, exist_ok=True)
     said = _run(tag, tree, [f"{build}/fuzz/fuzz_{name}", f"-max_total_time={seconds}", "-timeout=5", "-rss_limit_mb=2048", "-seed=42",
-                            "-print_final_stats=1", f"-artifact_prefix={build}/{name}-", f"{build}/corpus/{name}", f"{source}/fuzz/corpus/{name}"])
+                            "-print_final_stats=1", f"-artifact_prefix={build}/{name}-", f"{build}/corpus/{name}",
+                            f"{source}/fuzz/corpus/{name}"])
     (tree / f"{name}.log").write_text(said.stdout)
     if said.returncode == 0:
         return junit.Step(name, time.monotonic() - begin)
@@ -78,8 +79,8 @@ def _fuzz(tag: str, tree: Path, name: str, seconds: int) -> junit.Step:
 def _run(tag: str, tree: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
     if tag:
         # LeakSanitizer traces the process, which Docker's default profile refuses.
-        argv = ["docker", "run", "--rm", "--init", "--entrypoint", argv[0], "--security-opt", "seccomp=unconfined", "--cap-add", "SYS_PTRACE",
-                "--volume", f"{_ROOT / 'engine'}:/source:ro", "--volume", f"{tree}:/build", tag, *argv[1:]]
+        argv = ["docker", "run", "--rm", "--init", "--entrypoint", argv[0], "--security-opt", "seccomp=unconfined",
+                "--cap-add", "SYS_PTRACE", "--volume", f"{_ROOT / 'engine'}:/source:ro", "--volume", f"{tree}:/build", tag, *argv[1:]]
     return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
