@@ -9,6 +9,9 @@ namespace hft {
 
 namespace {
 
+// A holder looks this often whether its budget changed.
+constexpr Nanos kBudgetLook = 5 * kSecond;
+
 std::string epoch_text(std::uint64_t epoch) { return "epoch " + std::to_string(epoch); }
 
 }  // namespace
@@ -16,6 +19,7 @@ std::string epoch_text(std::uint64_t epoch) { return "epoch " + std::to_string(e
 LeaseKeeper::LeaseKeeper(LeaseKeeperSettings settings, std::vector<LeasedStrategy> strategies, LeaseStore& store, TradingCore& core,
                          LeaseKeeperPorts ports)
     : settings_(std::move(settings)), store_(store), core_(core), ports_(std::move(ports)), snapshots_(strategies.size()) {
+    entries_.reserve(kMaxStrategies);
     for (LeasedStrategy& strategy : strategies) {
         entries_.push_back(Entry{std::move(strategy), LeaseMachine(settings_.holder, settings_.times)});
     }
@@ -73,6 +77,7 @@ void LeaseKeeper::tick() {
     const bool moves = hot_loop_moves();
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
+        if (!present(entry)) continue;
         if (entry.machine.held() && core_.view(i).stale.load()) lose(entry, i, "the venue refused " + epoch_text(entry.machine.epoch()));
         const bool was_held = entry.machine.held();
         if (session != 0 && store_.session() == session_) {
@@ -90,10 +95,11 @@ void LeaseKeeper::tick() {
         }
         settle_frozen(entry, i);
         follow_fence(entry, i);
+        follow_budget(entry, i);
     }
     if (session != 0 && store_.session() == session_) {
         bool known = true;
-        for (const Entry& entry : entries_) known = known && entry.machine.row().has_value();
+        for (const Entry& entry : entries_) known = known && (!present(entry) || entry.machine.row().has_value());
         rows_known_ = known;
     }
     connected_ = store_.session() != 0;
@@ -176,6 +182,7 @@ void LeaseKeeper::take(std::size_t index, const Position::State& position, bool 
     command.fence = entry.strategy.fenced;
     command.keep_position = keep_position;
     command.position = position;
+    command.budget = entry.budget;
     ports_.command(command);
 }
 
@@ -199,8 +206,13 @@ void LeaseKeeper::lose(Entry& entry, std::size_t index, const std::string& why) 
 void LeaseKeeper::publish() {
     bool primary = false;
     const std::lock_guard lock(mutex_);
+    snapshots_.resize(entries_.size());
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         const LeaseMachine& machine = entries_[i].machine;
+        if (!present(entries_[i])) {
+            snapshots_[i] = {};
+            continue;
+        }
         // Behind a claim or a handover the hot thread waits for the fence by itself and may trade with the next tick.
         core_.view(i).right_until.store(entries_[i].claiming ? machine.deadline() : machine.right_until(), std::memory_order_release);
         primary = primary || machine.state() == LeaseState::holding;
@@ -288,6 +300,7 @@ void LeaseKeeper::latch_pending_rows() {
     bool all = store_.session() != 0;
     for (std::size_t i = 0; all && i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
+        if (!present(entry)) continue;
         const LeaseReply reply = store_.kill(entry.strategy.id, reason);
         all = reply.outcome == LeaseOutcome::acknowledged;
         if (!all) continue;
@@ -307,11 +320,73 @@ std::optional<std::size_t> LeaseKeeper::index_of(const std::string& strategy) co
     return std::nullopt;
 }
 
-RoleAnswer LeaseKeeper::claim_all() {
-    std::vector<std::size_t> all;
-    for (std::size_t i = 0; i < entries_.size(); ++i) all.push_back(i);
-    return claim_each(all);
+std::vector<std::size_t> LeaseKeeper::all() const {
+    std::vector<std::size_t> indices;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        if (present(entries_[i])) indices.push_back(i);
+    }
+    return indices;
 }
+
+RoleAnswer LeaseKeeper::add(std::size_t index, const LeasedStrategy& strategy) {
+    return ask([this, index, strategy] { return carry_out_add(index, strategy); });
+}
+RoleAnswer LeaseKeeper::remove(std::size_t index) {
+    return ask([this, index] { return carry_out_remove(index); });
+}
+
+RoleAnswer LeaseKeeper::carry_out_add(std::size_t index, const LeasedStrategy& strategy) {
+    if (index >= kMaxStrategies || (index < entries_.size() && present(entries_[index])) || index_of(strategy.id)) {
+        return {RoleOutcome::conflict, "strategy " + strategy.id + " or its slot is taken", strategy.id, {}};
+    }
+    while (entries_.size() <= index) entries_.push_back(Entry{LeasedStrategy{}, LeaseMachine(settings_.holder, settings_.times)});
+    entries_[index] = Entry{strategy, LeaseMachine(settings_.holder, settings_.times)};
+    next_tick_ = 0;
+    tick();
+    // A kill of this engine holds for what comes later too.
+    const std::lock_guard lock(mutex_);
+    kill_pending_ = kill_pending_ || rows_latched_;
+    return {};
+}
+
+RoleAnswer LeaseKeeper::carry_out_remove(std::size_t index) {
+    if (index >= entries_.size() || !present(entries_[index])) return {};
+    Entry& entry = entries_[index];
+    const std::string id = entry.strategy.id;
+    if (entry.machine.held()) {
+        return {RoleOutcome::conflict, "strategy " + id + " holds its lease; give it back first: PUT config role=standby, or a transfer",
+                id, settings_.holder};
+    }
+    if (armed_ && std::find(armed_->strategies.begin(), armed_->strategies.end(), index) != armed_->strategies.end()) {
+        return {RoleOutcome::conflict, "strategy " + id + " is armed for transfer " + armed_->id, id, {}};
+    }
+    core_.view(index).right_until.store(0, std::memory_order_release);
+    entry = Entry{LeasedStrategy{}, LeaseMachine(settings_.holder, settings_.times)};
+    return {};
+}
+
+std::string LeaseKeeper::read_budget(Entry& entry) {
+    const BudgetRead read = store_.budget(entry.strategy.id);
+    if (!read.ok) return "the risk budget of strategy " + entry.strategy.id + " cannot be read: " + read.error;
+    entry.budget = read.budget;
+    entry.next_budget = boot_ns() + kBudgetLook;
+    return {};
+}
+
+// A budget that was moved to another strategy must not go on being used here.
+void LeaseKeeper::follow_budget(Entry& entry, std::size_t index) {
+    if (!entry.machine.held() || entry.claiming || boot_ns() < entry.next_budget || store_.session() == 0) return;
+    const RiskBudget before = entry.budget;
+    if (!read_budget(entry).empty() || entry.budget == before) return;
+    Command command;
+    command.kind = Command::Kind::budget;
+    command.strategy = index;
+    command.budget = entry.budget;
+    ports_.command(command);
+    ports_.report("info", "the risk budget changed", entry.strategy.id);
+}
+
+RoleAnswer LeaseKeeper::claim_all() { return claim_each(all()); }
 
 RoleAnswer LeaseKeeper::claim_each(const std::vector<std::size_t>& strategies) {
     if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
@@ -347,6 +422,7 @@ void LeaseKeeper::take_over_alone() {
     if (core_.hot().killed.load() || armed_) return;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
+        if (!present(entry)) continue;
         const auto& row = entry.machine.row();
         const Nanos now = boot_ns();
         if (entry.machine.held() || !row || row->holder.empty() || now < entry.next_takeover) continue;
@@ -403,6 +479,10 @@ RoleAnswer LeaseKeeper::claim_fenced(std::size_t index) {
             release(entry);
             return unavailable("the position of strategy " + id + " cannot be read");
         }
+        if (const std::string error = read_budget(entry); !error.empty()) {
+            release(entry);
+            return unavailable(error);
+        }
         if (!entry.strategy.fenced && !seen.holder.empty() && seen.holder != settings_.holder) {
             // Nothing shuts the old holder out but its own clock.
             wait_until([] { return false; }, static_cast<Nanos>(old_ttl_ms) * kMillisecond + settings_.times.margin);
@@ -444,11 +524,7 @@ void LeaseKeeper::release(Entry& entry) {
     entry.machine.on_release(reply.outcome, reply.row, boot_ns());
 }
 
-RoleAnswer LeaseKeeper::release_all() {
-    std::vector<std::size_t> all;
-    for (std::size_t i = 0; i < entries_.size(); ++i) all.push_back(i);
-    return release_each(all);
-}
+RoleAnswer LeaseKeeper::release_all() { return release_each(all()); }
 
 RoleAnswer LeaseKeeper::release_each(const std::vector<std::size_t>& strategies) {
     bool any = false;
@@ -503,6 +579,7 @@ RoleAnswer LeaseKeeper::unkill_all() {
     }
     RoleAnswer answer;
     for (Entry& entry : entries_) {
+        if (!present(entry)) continue;
         answer = unkill(entry);
         if (answer.outcome != RoleOutcome::done) break;
     }

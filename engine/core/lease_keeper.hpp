@@ -99,6 +99,11 @@ public:
 
     void run(const std::atomic<bool>& stop);
 
+    // A strategy that comes or goes while the engine runs; index is its slot in the trading core. Its row is watched from
+    // then on, and nothing is claimed. What is held, or armed for a transfer, stays. Blocking as the calls below.
+    RoleAnswer add(std::size_t index, const LeasedStrategy& strategy);
+    RoleAnswer remove(std::size_t index);
+
     // Blocking, for one caller at a time; a second gets a conflict.
     RoleAnswer become_primary();
     RoleAnswer become_standby();
@@ -125,6 +130,8 @@ private:
         LeasedStrategy strategy;
         LeaseMachine machine;
         bool fence_asked = false;
+        RiskBudget budget{};  // as last read
+        Nanos next_budget = 0;
         bool claiming = false;     // its fence is followed by the claim or the handover itself
         std::uint64_t freeze = 0;  // number of the freeze for a handover; 0: not frozen
         std::string transfer{};    // its id
@@ -139,6 +146,13 @@ private:
         Nanos next_look = 0;
     };
 
+    [[nodiscard]] static bool present(const Entry& entry) { return !entry.strategy.id.empty(); }
+    [[nodiscard]] std::vector<std::size_t> all() const;
+    RoleAnswer carry_out_add(std::size_t index, const LeasedStrategy& strategy);
+    RoleAnswer carry_out_remove(std::size_t index);
+    // Empty, or why not.
+    std::string read_budget(Entry& entry);
+    void follow_budget(Entry& entry, std::size_t index);
     void tick();
     void look(Entry& entry);
     void renew(Entry& entry);

@@ -7,6 +7,7 @@
 
 #include "core/lease.hpp"
 #include "core/position.hpp"
+#include "core/risk.hpp"
 
 namespace hft {
 
@@ -67,6 +68,12 @@ struct HandedRead {
     std::vector<HandedRow> rows;
 };
 
+struct BudgetRead {
+    bool ok = false;
+    RiskBudget budget;
+    std::string error;
+};
+
 // The rows, wherever they are. Calls may block up to their own deadline, and never cancel a write that was sent.
 class LeaseStore {
 public:
@@ -95,6 +102,8 @@ public:
     // Waits at most limit for the notification of a handover.
     virtual bool wait_handover(Nanos limit) = 0;
     virtual PositionRead position(const std::string& strategy, const std::string& symbol) = 0;
+    // Without a row: nothing is limited.
+    virtual BudgetRead budget(const std::string& strategy) = 0;
 };
 
 }  // namespace hft

@@ -89,6 +89,9 @@ RoleAnswer LeaseKeeper::carry_out_arm(const ArmRequest& request) {
                     {}};
         }
         armed.strategies.push_back(*index);
+        // Now, while nothing waits for it: behind the handover every round trip is trading time.
+        if (store_.session() == 0) continue;
+        if (const std::string error = read_budget(entries_[*index]); !error.empty()) return unavailable(error);
     }
     // What an earlier life of this engine left in the journal belongs into the state that is taken over.
     if (!primary() && !wait_until(ports_.journal_empty, 5 * kSecond)) {
@@ -174,6 +177,7 @@ void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
         indices.push_back(i);
         entries_[i].claiming = true;
         entries_[i].fence_asked = false;
+        entries_[i].next_budget = 0;  // looked at again once it trades
         core_.view(i).fence.store(FenceState::none);
         core_.view(i).fence_epoch.store(0);
         take(i, held.state, false);

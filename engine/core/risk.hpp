@@ -48,6 +48,7 @@ struct RiskBudget {
     double daily_loss_usd = std::numeric_limits<double>::infinity();
     std::uint32_t max_order_rate_per_s = std::numeric_limits<std::uint32_t>::max();
     std::uint32_t max_open_orders = std::numeric_limits<std::uint32_t>::max();
+    friend bool operator==(const RiskBudget&, const RiskBudget&) = default;
 };
 
 // The smaller of both, limit by limit.

@@ -237,4 +237,22 @@ PositionRead PgLeaseStore::position(const std::string& strategy, const std::stri
     return read;
 }
 
+BudgetRead PgLeaseStore::budget(const std::string& strategy) {
+    const PgReply reply = connection_.query(
+        "SELECT (least(max_position, 9e12) * 1000000)::bigint, max_notional_usd, daily_loss_usd, max_order_rate_per_s, max_open_orders "
+        "FROM public.risk_budget WHERE strategy = $1",
+        {strategy}, limit_);
+    BudgetRead read;
+    read.ok = reply.outcome == PgOutcome::done;
+    read.error = reply.error;
+    if (!read.ok || reply.rows.empty()) return read;
+    const auto& cells = reply.rows[0];
+    if (cells[0]) read.budget.max_position = std::stoll(*cells[0]);
+    if (cells[1]) read.budget.max_notional = std::stod(*cells[1]);
+    if (cells[2]) read.budget.daily_loss_usd = std::stod(*cells[2]);
+    if (cells[3]) read.budget.max_order_rate_per_s = static_cast<std::uint32_t>(std::stoul(*cells[3]));
+    if (cells[4]) read.budget.max_open_orders = static_cast<std::uint32_t>(std::stoul(*cells[4]));
+    return read;
+}
+
 }  // namespace hft

@@ -37,6 +37,7 @@ public:
     HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
     bool wait_handover(Nanos limit) override;
     PositionRead position(const std::string& strategy, const std::string& symbol) override;
+    BudgetRead budget(const std::string& strategy) override;
 
     // Any thread: the host of the last connection, empty before the first.
     [[nodiscard]] std::string host() const;

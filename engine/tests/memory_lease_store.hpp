@@ -26,6 +26,7 @@ public:
     };
     std::mutex mutex;
     std::map<std::string, Stored> rows;
+    std::atomic<bool> no_budgets{false};  // they cannot be read
     std::atomic<bool> away{false};        // no connection
     std::atomic<bool> lose_reply{false};  // writes happen, nobody is told
     std::atomic<bool> fail_write{false};  // writes do not happen, and the server says so
@@ -198,6 +199,12 @@ public:
     bool wait_handover(Nanos limit) override {
         std::unique_lock lock(rows_.mutex);
         return rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::no_timeout;
+    }
+    BudgetRead budget(const std::string& strategy) override {
+        if (!alive()) return {};
+        const std::lock_guard lock(rows_.mutex);
+        if (rows_.no_budgets) return {false, {}, "no table"};
+        return {true, rows_.rows[strategy].budget, {}};
     }
     PositionRead position(const std::string& strategy, const std::string&) override {
         if (!alive()) return {};

@@ -150,6 +150,7 @@ public:
         threads_[0].join();
         threads_.clear();
     }
+    void command(const Command& c) { send_(c); }
     void start_trading() {
         Command c;
         c.kind = Command::Kind::start;

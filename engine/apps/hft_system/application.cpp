@@ -11,8 +11,6 @@
 #include <cstring>
 #include <utility>
 
-#include "io/strategy_library.hpp"
-
 namespace hft {
 
 namespace {
@@ -37,8 +35,9 @@ std::string random_incarnation() {
 
 }  // namespace
 
-Application::Application(EngineConfig config, std::string password, std::string version, Log& log)
+Application::Application(EngineConfig config, std::string config_dir, std::string password, std::string version, Log& log)
     : config_(std::move(config)),
+      config_dir_(std::move(config_dir)),
       password_(std::move(password)),
       version_(std::move(version)),
       log_(log),
@@ -46,7 +45,8 @@ Application::Application(EngineConfig config, std::string password, std::string 
       holder_(config_.name + "/" + incarnation_),
       started_(boot_ns()),
       kill_switch_(config_.data_dir + "/killswitch.json"),
-      command_slots_(kCommands) {}
+      command_slots_(kCommands),
+      strategies_(config_, [this](const Command& c) { command(c); }) {}
 
 Application::~Application() { shut_down(); }
 
@@ -60,22 +60,8 @@ std::string Application::lock_data_dir() {
 
 std::string Application::build() {
     std::vector<StrategySetup> setups;
-    const StrategySurroundings around = config_.strategy_surroundings();
     std::vector<LeasedStrategy> leased;
-    for (const StrategyConfig& s : config_.strategies) {
-        StrategySetup setup;
-        setup.name = StrategyName(s.id);
-        setup.symbol = SymbolName(s.symbol);
-        setup.venue = config_.venue_index(s.venue);
-        setup.limits = s.limits;
-        setup.paper = s.paper_trading;
-        std::string error;
-        if (const auto library = StrategyLibrary::open(around.directories, s.type, error))
-            setup.strategy = library->create(s.parameters, error);
-        if (!setup.strategy) return "strategy " + s.id + ": " + error;
-        leased.push_back({s.id, s.symbol, setup.venue, {s.venue}, config_.venues[setup.venue].fence == "epoch"});
-        setups.push_back(std::move(setup));
-    }
+    if (std::string error = strategies_.make_configured(setups, leased); !error.empty()) return error;
     std::vector<VenueName> venue_names;
     std::vector<VenueAddress> addresses;
     for (const VenueConfig& v : config_.venues) {
@@ -111,6 +97,7 @@ std::string Application::build() {
         report(log_level(level), "lease", text, strategy);
     };
     keeper_ = std::make_unique<LeaseKeeper>(settings, std::move(leased), *store_, *core_, std::move(ports));
+    strategies_.connect(*core_, *keeper_);
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apps/hft_system/kill_switch.hpp"
+#include "apps/hft_system/strategy_registry.hpp"
 #include "core/hot_loop.hpp"
 #include "core/lease_keeper.hpp"
 #include "core/trading.hpp"
@@ -26,7 +27,8 @@ namespace hft {
 // The parts of one engine and their threads. Starts standby, with nothing running.
 class Application {
 public:
-    Application(EngineConfig config, std::string password, std::string version, Log& log);
+    // config_dir: where the configuration lies, with strategies/ beside it.
+    Application(EngineConfig config, std::string config_dir, std::string password, std::string version, Log& log);
     ~Application();
     Application(const Application&) = delete;
     Application& operator=(const Application&) = delete;
@@ -50,6 +52,8 @@ public:
     [[nodiscard]] bool lease_state_known() const { return keeper_->connected() && keeper_->rows_known(); }
 
     [[nodiscard]] const EngineConfig& config() const noexcept { return config_; }
+    [[nodiscard]] const std::string& config_dir() const noexcept { return config_dir_; }
+    [[nodiscard]] StrategyRegistry& strategies() noexcept { return strategies_; }
     [[nodiscard]] const std::string& version() const noexcept { return version_; }
     [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
     [[nodiscard]] TradingCore& core() noexcept { return *core_; }
@@ -65,6 +69,7 @@ private:
     [[nodiscard]] std::string build();
 
     EngineConfig config_;
+    std::string config_dir_;
     std::string password_;
     std::string version_;
     Log& log_;
@@ -88,6 +93,8 @@ private:
     std::unique_ptr<FactWriter> writer_;
     std::unique_ptr<PgLeaseStore> store_;
     std::unique_ptr<LeaseKeeper> keeper_;
+
+    StrategyRegistry strategies_;
 
     std::atomic<bool> stop_control_{false};
     std::atomic<bool> stop_hot_{false};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <string>
 
@@ -51,7 +52,7 @@ void supervise(Application& app, Log& log, const sigset_t& signals) {
     }
 }
 
-int run(const EngineConfig& config) {
+int run(const EngineConfig& config, const std::string& path) {
     Log log("hft_system");
     if (std::string error = log.open(config.log_dir); !error.empty()) {
         log.write(LogLevel::error, "/engine/log_dir: " + error);
@@ -66,7 +67,8 @@ int run(const EngineConfig& config) {
 
     const char* password = std::getenv("DB_PASSWORD");
     if (password == nullptr) log.write(LogLevel::warning, "DB_PASSWORD is not in the environment; trying without a password");
-    Application app(config, password == nullptr ? "" : password, HFT_VERSION, log);
+    const std::string config_dir = std::filesystem::absolute(path).parent_path().string();
+    Application app(config, config_dir, password == nullptr ? "" : password, HFT_VERSION, log);
     if (std::string error = app.start(); !error.empty()) {
         log.write(LogLevel::error, error);
         return 1;
@@ -112,5 +114,5 @@ int main(int argc, char** argv) {
         std::cout << line.config << ": valid\n";
         return 0;
     }
-    return run(config);
+    return run(config, line.config);
 }

@@ -12,48 +12,54 @@ namespace {
 double one_if(bool yes) { return yes ? 1.0 : 0.0; }
 
 void strategies(PrometheusText& out, Application& app) {
-    const auto& list = app.config().strategies;
-    TradingCore& core = app.core();
+    const LoadedStrategies list = app.strategies().list();
+    const auto gauge = [&](const char* name, const char* type, const char* help, const auto& value) {
+        out.family(name, type, help);
+        for (const auto& strategy : list) out.sample(name, {{"strategy", strategy->config.id}}, value(app.core().view(strategy->index)));
+    };
     out.family("trading_orders_total", "counter", "Orders by the state they reached; an order counts once in each.");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        for (std::size_t s = 0; s < core.view(i).orders.size(); ++s) {
-            out.sample("trading_orders_total", {{"strategy", list[i].id}, {"status", to_text(static_cast<OrderStatus>(s))}},
-                       core.view(i).orders[s].load());
+    for (const auto& strategy : list) {
+        const StrategyView& view = app.core().view(strategy->index);
+        for (std::size_t s = 0; s < view.orders.size(); ++s) {
+            out.sample("trading_orders_total", {{"strategy", strategy->config.id}, {"status", to_text(static_cast<OrderStatus>(s))}},
+                       view.orders[s].load());
         }
     }
-    out.family("trading_fills_total", "counter", "Fills booked.");
-    for (std::size_t i = 0; i < list.size(); ++i) out.sample("trading_fills_total", {{"strategy", list[i].id}}, core.view(i).fills.load());
+    gauge("trading_fills_total", "counter", "Fills booked.", [](const StrategyView& v) { return v.fills.load(); });
+    gauge("trading_paper_orders_total", "counter", "Orders that passed every check and were not sent, for paper_trading.",
+          [](const StrategyView& v) { return v.paper_orders.load(); });
     out.family("position", "gauge", "Net position in units of the symbol.");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        out.sample("position", {{"strategy", list[i].id}, {"symbol", list[i].symbol}}, to_double(core.view(i).position.load()));
+    for (const auto& strategy : list) {
+        out.sample("position", {{"strategy", strategy->config.id}, {"symbol", strategy->config.symbol}},
+                   to_double(app.core().view(strategy->index).position.load()));
     }
-    out.family("daily_pnl_usd", "gauge", "Result of the UTC day, realised and open.");
-    for (std::size_t i = 0; i < list.size(); ++i) out.sample("daily_pnl_usd", {{"strategy", list[i].id}}, core.view(i).daily_pnl.load());
-    out.family("value_at_risk_usd", "gauge", "Parametric value at risk of the position, 99 %, one day (core/volatility.hpp).");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        out.sample("value_at_risk_usd", {{"strategy", list[i].id}}, core.view(i).value_at_risk.load());
-    }
-    out.family("trading_paper_orders_total", "counter", "Orders that passed every check and were not sent, for paper_trading.");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        out.sample("trading_paper_orders_total", {{"strategy", list[i].id}}, core.view(i).paper_orders.load());
-    }
-    out.family("open_orders", "gauge", "Orders at the venue or on the way.");
-    for (std::size_t i = 0; i < list.size(); ++i)
-        out.sample("open_orders", {{"strategy", list[i].id}}, std::uint64_t{core.view(i).open_orders.load()});
+    gauge("position_limit", "gauge", "Largest position allowed now, in units of the symbol.",
+          [](const StrategyView& v) { return to_double(v.max_position.load()); });
+    gauge("daily_pnl_usd", "gauge", "Result of the UTC day, realised and open.", [](const StrategyView& v) { return v.daily_pnl.load(); });
+    gauge("daily_loss_limit_usd", "gauge", "Loss of the UTC day that halts the strategy.",
+          [](const StrategyView& v) { return v.daily_loss.load(); });
+    gauge("value_at_risk_usd", "gauge", "Parametric value at risk of the position, 99 %, one day (core/volatility.hpp).",
+          [](const StrategyView& v) { return v.value_at_risk.load(); });
+    gauge("open_orders", "gauge", "Orders at the venue or on the way.",
+          [](const StrategyView& v) { return std::uint64_t{v.open_orders.load()}; });
 }
 
 void lease(PrometheusText& out, Application& app) {
-    const auto& list = app.config().strategies;
+    const LoadedStrategies list = app.strategies().list();
     const auto rows = app.keeper().snapshot();
     const Nanos now = boot_ns();
     out.family("engine_role", "gauge", "1 while a lease is held and fenced, else 0 (standby).");
     out.sample("engine_role", {}, one_if(app.keeper().primary()));
     out.family("engine_lease_epoch", "gauge", "Epoch last seen in the lease row.");
-    for (std::size_t i = 0; i < list.size(); ++i) out.sample("engine_lease_epoch", {{"strategy", list[i].id}}, rows[i].epoch);
+    for (const auto& strategy : list) {
+        if (strategy->index < rows.size())
+            out.sample("engine_lease_epoch", {{"strategy", strategy->config.id}}, rows[strategy->index].epoch);
+    }
     out.family("engine_lease_seconds_left", "gauge", "Time left to send orders without another acknowledged beat; 0 without a right.");
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        out.sample("engine_lease_seconds_left", {{"strategy", list[i].id}},
-                   static_cast<double>(std::max<Nanos>(0, rows[i].right_until - now)) / 1e9);
+    for (const auto& strategy : list) {
+        if (strategy->index >= rows.size()) continue;
+        out.sample("engine_lease_seconds_left", {{"strategy", strategy->config.id}},
+                   static_cast<double>(std::max<Nanos>(0, rows[strategy->index].right_until - now)) / 1e9);
     }
 }
 

@@ -29,6 +29,10 @@ HttpResponse latch_killswitch(const Call& call);
 HttpResponse clear_killswitch(const Call& call);
 HttpResponse list_strategies(const Call& call);  // strategies.cpp
 HttpResponse get_strategy(const Call& call);
+HttpResponse load_strategy(const Call& call);
+HttpResponse unload_strategy(const Call& call);
+HttpResponse get_strategy_config(const Call& call);
+HttpResponse put_strategy_config(const Call& call);
 HttpResponse start_strategy(const Call& call);
 HttpResponse stop_strategy(const Call& call);
 HttpResponse arm(const Call& call);  // transfer.cpp

@@ -74,10 +74,10 @@ HttpResponse status(const Call& call) {
 HttpResponse positions(const Call& call) {
     Application& app = call.app;
     Json list = Json::array();
-    for (std::size_t i = 0; i < app.config().strategies.size(); ++i) {
-        StrategyView& view = app.core().view(i);
-        list.push_back({{"strategy", app.config().strategies[i].id},
-                        {"symbol", app.config().strategies[i].symbol},
+    for (const auto& strategy : app.strategies().list()) {
+        StrategyView& view = app.core().view(strategy->index);
+        list.push_back({{"strategy", strategy->config.id},
+                        {"symbol", strategy->config.symbol},
                         {"quantity", to_double(view.position.load())},
                         {"average_price", view.average_price.load()},
                         {"daily_pnl_usd", view.daily_pnl.load()}});

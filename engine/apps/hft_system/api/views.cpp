@@ -7,11 +7,12 @@ namespace hft {
 
 using Json = nlohmann::json;
 
-Json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnapshot>& rows) {
-    const StrategyConfig& config = app.config().strategies[i];
-    StrategyView& view = app.core().view(i);
+Json strategy_json(Application& app, const LoadedStrategy& strategy, const std::vector<LeaseSnapshot>& rows) {
+    const StrategyConfig& config = strategy.config;
+    StrategyView& view = app.core().view(strategy.index);
     HotView& hot = app.core().hot();
-    const LeaseSnapshot& row = rows[i];
+    // Just loaded: its row was not looked at yet.
+    const LeaseSnapshot row = strategy.index < rows.size() ? rows[strategy.index] : LeaseSnapshot{};
     const RiskCheck halted = view.halted.load();
     const Nanos now = boot_ns();
     const double left = static_cast<double>(std::max<Nanos>(0, view.right_until.load() - now)) / 1e9;
@@ -24,6 +25,7 @@ Json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnaps
                  {"symbol", config.symbol},
                  {"state", halted != RiskCheck::none ? "halted" : (view.running.load() ? "running" : "stopped")},
                  {"trading", trading},
+                 {"paper_trading", view.paper.load()},
                  {"holder", row.holder.empty() ? Json(nullptr) : Json(row.holder)},
                  {"epoch", row.epoch},
                  {"killed", row.killed},
@@ -34,6 +36,8 @@ Json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnaps
                   {{"daily_pnl_usd", view.daily_pnl.load()},
                    {"realised_pnl_usd", view.realised_pnl.load()},
                    {"orders", view.orders[static_cast<std::size_t>(OrderStatus::sent)].load()},
+                   {"paper_orders", view.paper_orders.load()},
+                   {"value_at_risk_usd", view.value_at_risk.load()},
                    {"fills", view.fills.load()}}}};
     if (halted != RiskCheck::none) json["halt_reason"] = to_text(halted);
     return json;
@@ -42,7 +46,7 @@ Json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnaps
 Json strategies_json(Application& app) {
     Json list = Json::array();
     const auto rows = app.keeper().snapshot();
-    for (std::size_t i = 0; i < app.config().strategies.size(); ++i) list.push_back(strategy_json(app, i, rows));
+    for (const auto& strategy : app.strategies().list()) list.push_back(strategy_json(app, *strategy, rows));
     return list;
 }
 

@@ -9,7 +9,7 @@
 namespace hft {
 
 // Parts of more than one answer.
-nlohmann::json strategy_json(Application& app, std::size_t i, const std::vector<LeaseSnapshot>& rows);
+nlohmann::json strategy_json(Application& app, const LoadedStrategy& strategy, const std::vector<LeaseSnapshot>& rows);
 nlohmann::json strategies_json(Application& app);
 const char* role(Application& app);
 
