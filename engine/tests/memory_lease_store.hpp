@@ -19,6 +19,7 @@ public:
     struct Stored {
         LeaseRow row;
         Position::State position;
+        RiskBudget budget;
         std::string transfer_id;
         std::string armed_id;
         std::string armed_taker;

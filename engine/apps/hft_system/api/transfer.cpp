@@ -38,7 +38,7 @@ public:
         std::vector<std::string> names;
         if (!object_) return names;
         if (!object_->has("strategies")) {
-            for (const StrategyConfig& s : app.config().strategies) names.push_back(s.id);
+            for (const auto& s : app.strategies().list()) names.push_back(s->config.id);
             return names;
         }
         const Json* list = object_->list("strategies");
@@ -46,8 +46,7 @@ public:
             const Json& entry = (*list)[i];
             const std::string pointer = "/strategies/" + std::to_string(i);
             const std::string name = entry.is_string() ? entry.get<std::string>() : "";
-            const auto& known = app.config().strategies;
-            if (std::none_of(known.begin(), known.end(), [&](const StrategyConfig& s) { return s.id == name; })) {
+            if (!app.strategies().find(name)) {
                 errors_.add(pointer, "expected a strategy of this engine, found " + excerpt(entry));
             } else if (std::find(names.begin(), names.end(), name) != names.end()) {
                 errors_.add(pointer, "strategy \"" + name + "\" stands twice");
@@ -87,10 +86,10 @@ HttpResponse shown(Application& app, const std::string& id, const std::string& p
     return json_response(json);
 }
 
+// kMaxStrategies: unloaded meanwhile; the hot thread ignores such a command.
 std::size_t index_of(Application& app, const std::string& id) {
-    const auto& list = app.config().strategies;
-    return static_cast<std::size_t>(std::find_if(list.begin(), list.end(), [&](const StrategyConfig& s) { return s.id == id; }) -
-                                    list.begin());
+    const auto strategy = app.strategies().find(id);
+    return strategy ? strategy->index : kMaxStrategies;
 }
 
 // A taker must be able to trade with the first tick behind its fence. Without a right this sends nothing.
@@ -173,9 +172,11 @@ HttpResponse flatten(const Call& call) {
     std::vector<std::size_t> indices;
     for (const std::string& id : strategies) {
         const std::size_t i = index_of(app, id);
+        if (i == kMaxStrategies) continue;
         const StrategyView& view = app.core().view(i);
         if (view.active.load() && view.right_until.load() > boot_ns()) {
             indices.push_back(i);
+            app.report(LogLevel::warning, "flatten", "asked for: " + reason, id);
         } else if (view.position.load() != 0) {
             return problem(409, "strategy " + id + " is not held here: ask its holder");
         }
@@ -185,7 +186,6 @@ HttpResponse flatten(const Call& call) {
         command.kind = Command::Kind::flatten;
         command.strategy = i;
         app.command(command);
-        app.report(LogLevel::warning, "flatten", "asked for: " + reason, app.config().strategies[i].id);
     }
     const auto flat = [&](std::size_t i) {
         const StrategyView& view = app.core().view(i);
