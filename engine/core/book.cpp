@@ -14,13 +14,18 @@ void take_out(Levels& levels, Price price, std::uint64_t order_id) {
 }
 
 template <typename Levels>
-std::optional<Book::Best> first(const Levels& levels, const std::function<bool(std::uint64_t)>& skip) {
+std::optional<Book::Best> first(const Levels& levels) {
+    if (levels.empty()) return std::nullopt;
+    return Book::Best{levels.begin()->first, levels.begin()->second.front()};
+}
+
+template <typename Levels>
+void walk(const Levels& levels, const std::function<bool(const Book::Best&)>& visit) {
     for (const auto& [price, queue] : levels) {
         for (const std::uint64_t id : queue) {
-            if (!skip || !skip(id)) return Book::Best{price, id};
+            if (!visit(Book::Best{price, id})) return;
         }
     }
-    return std::nullopt;
 }
 
 }  // namespace
@@ -41,10 +46,14 @@ void Book::remove(Side side, Price price, std::uint64_t order_id) {
     }
 }
 
-std::optional<Book::Best> Book::best(Side side) const { return best(side, {}); }
+std::optional<Book::Best> Book::best(Side side) const { return side == Side::buy ? first(bids_) : first(asks_); }
 
-std::optional<Book::Best> Book::best(Side side, const std::function<bool(std::uint64_t)>& skip) const {
-    return side == Side::buy ? first(bids_, skip) : first(asks_, skip);
+void Book::each(Side side, const std::function<bool(const Best&)>& visit) const {
+    if (side == Side::buy) {
+        walk(bids_, visit);
+    } else {
+        walk(asks_, visit);
+    }
 }
 
 }  // namespace hft

@@ -22,8 +22,8 @@ public:
         std::uint64_t order_id = 0;
     };
     [[nodiscard]] std::optional<Best> best(Side side) const;
-    // First of the side that does not belong to whom skip names, best price first.
-    [[nodiscard]] std::optional<Best> best(Side side, const std::function<bool(std::uint64_t)>& skip) const;
+    // In priority, until visit says false.
+    void each(Side side, const std::function<bool(const Best&)>& visit) const;
 
 private:
     std::map<Price, std::list<std::uint64_t>, std::greater<>> bids_;

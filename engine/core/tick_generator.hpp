@@ -2,11 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "core/messages.hpp"
+#include "core/market_feed.hpp"
+#include "core/random.hpp"
 
 namespace hft {
 
@@ -22,12 +23,7 @@ struct GeneratorSetup {
     std::uint64_t seed = 42;
     double trade_probability = 0.05;  // of somebody else's market order at a tick
     double max_trade_size = 0.1;
-};
-
-// A market order of the outside world.
-struct Trade {
-    Side side = Side::buy;
-    Quantity quantity = 0;
+    double max_quote_size = 1.0;  // the quote's depth at a tick is drawn from a twentieth of it up to it
 };
 
 // The same seed gives the same prices on every machine: no distribution of the standard library is used.
@@ -35,10 +31,7 @@ class TickGenerator {
 public:
     TickGenerator(const GeneratorSetup& setup, std::vector<SymbolSetup> symbols, std::uint64_t tick_base);
 
-    struct Step {
-        Tick tick;
-        std::optional<Trade> trade;
-    };
+    using Step = MarketStep;
     [[nodiscard]] Step next(std::size_t symbol, Nanos now);
     [[nodiscard]] std::size_t symbols() const noexcept { return states_.size(); }
     [[nodiscard]] const SymbolSetup& symbol(std::size_t i) const { return states_[i].setup; }
@@ -48,13 +41,27 @@ private:
         SymbolSetup setup;
         double mid;
         std::uint64_t number;
-        std::uint64_t random;
+        Random random;
     };
-    static double uniform(State& state) noexcept;
-    static double normal(State& state) noexcept;
+    static double normal(Random& random) noexcept;
 
     GeneratorSetup setup_;
     std::vector<State> states_;
+};
+
+// All symbols at once, at a fixed rate.
+class GeneratorFeed final : public MarketFeed {
+public:
+    GeneratorFeed(TickGenerator generator, Nanos interval, Nanos first)
+        : generator_(std::move(generator)), interval_(interval), next_(first) {}
+    [[nodiscard]] Nanos due() const noexcept override { return next_; }
+    [[nodiscard]] std::optional<MarketStep> take(Nanos now, Nanos wall) override;
+
+private:
+    TickGenerator generator_;
+    Nanos interval_;
+    Nanos next_;
+    std::size_t symbol_ = 0;
 };
 
 }  // namespace hft

@@ -119,6 +119,10 @@ inline const char* to_text(RejectReason reason) noexcept {
 }
 
 enum class CancelReason : std::uint8_t { requested, fenced, disconnected, heartbeat, self_match };
+// The engine may not hear of it: its session is gone, or another asked.
+inline bool is_unasked(CancelReason reason) noexcept {
+    return reason == CancelReason::fenced || reason == CancelReason::disconnected || reason == CancelReason::heartbeat;
+}
 inline const char* to_text(CancelReason reason) noexcept {
     switch (reason) {
         case CancelReason::requested:

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <string>
 #include <string_view>
@@ -10,12 +9,22 @@
 #include <vector>
 
 #include "core/book.hpp"
+#include "core/market_feed.hpp"
 #include "core/messages.hpp"
 #include "core/tick_generator.hpp"
 
 namespace hft {
 
 using SessionId = std::uint64_t;
+
+// What a session is to be told out of the venue's log: for a fence the fills alone, as Fill, else everything as DropCopy.
+struct HistoryRequest {
+    enum class Kind : std::uint8_t { fence, drop_copy } kind = Kind::drop_copy;
+    SessionId session = 0;
+    DropCopyRequest from;
+    std::uint64_t fence_epoch = 0;
+    std::uint32_t cancelled = 0;  // by that fence
+};
 
 // Where the venue's words go. A line is in the log before any answer that rests on it leaves.
 class VenueOutput {
@@ -33,9 +42,21 @@ public:
     virtual void send(SessionId session, const FenceAck& message) = 0;
     virtual void send(SessionId session, const DropCopy& message) = 0;
     virtual void send(SessionId session, const DropCopyEnd& message) = 0;
+    // Sends what the log holds, then calls VenueCore::on_history_told; at once or, when it is long, over many turns. False: there
+    // is no log to tell from.
+    [[nodiscard]] virtual bool tell_history(const HistoryRequest&) { return false; }
 };
 
 enum class FenceMode : std::uint8_t { enforce, observe };
+// When an order would meet another of its own account: the incoming one is refused, or the resting one cancelled.
+enum class SelfMatch : std::uint8_t { cancel_newest, cancel_oldest };
+
+struct VenueRules {
+    FenceMode fence = FenceMode::enforce;
+    SelfMatch self_match = SelfMatch::cancel_newest;
+    bool cancel_on_disconnect = true;
+    std::uint32_t heartbeat_timeout_ms = 0;  // a session silent for longer is ended and its orders cancelled; 0: never
+};
 
 struct VenueOrder {
     std::uint64_t id = 0;
@@ -50,18 +71,23 @@ struct VenueOrder {
 // The exchange without sockets and files: fence, epochs, matching. Its log rebuilds it.
 class VenueCore {
 public:
-    VenueCore(const VenueName& name, FenceMode mode, std::vector<SymbolSetup> symbols, VenueOutput& output);
+    VenueCore(const VenueName& name, FenceMode mode, const std::vector<SymbolSetup>& symbols, VenueOutput& output)
+        : VenueCore(name, VenueRules{mode}, symbols, output) {}
+    VenueCore(const VenueName& name, const VenueRules& rules, const std::vector<SymbolSetup>& symbols, VenueOutput& output);
 
     // Rebuilding, before the first session: one call a record of the log, in order, then restored().
     void restore_epoch(const StrategyName& strategy, const AccountName& account, std::uint64_t epoch, const HolderName& holder);
-    void restore_position(const StrategyName& strategy, Quantity position, std::uint64_t last_fill_id);
-    void restore_accepted(const VenueOrder& order, std::uint64_t venue_tick);
+    void restore_strategy(const StrategyName& strategy, std::uint64_t last_seq, Quantity position, std::uint64_t last_fill_id);
+    void restore_open(const VenueOrder& order);
+    void restore_ended(const FenceCancelled& order);
+    void restore_accepted(const VenueOrder& order, std::uint64_t venue_tick, bool stale);
     void restore_fill(const Fill& fill);
-    void restore_cancelled(std::uint64_t order_id);
+    void restore_cancelled(std::uint64_t order_id, bool unasked, Nanos when);
     void restore_counters(std::uint64_t order_id, std::uint64_t fill_id, std::uint64_t tick);
-    // Orders that were open when the log ended are cancelled; writes the start record. Tick numbers are never reused.
+    // Writes the start record. Orders that were open when the log ended are cancelled, or rest again where a disconnect cancels
+    // nothing. Tick numbers are never reused.
     void restored(Nanos now, std::string_view version);
-    // The whole of what must survive, as first record of a new log file.
+    // The whole of what must survive: the first record of a log file, and one every now and then, where reading begins.
     void log_state(std::string_view event, Nanos now, std::string_view version);
     [[nodiscard]] std::uint64_t tick_base() const noexcept { return tick_base_; }
 
@@ -70,21 +96,25 @@ public:
     void on_cancel(SessionId session, const CancelOrder& cancel, Nanos now);
     void on_fence(SessionId session, const Fence& fence, Nanos now);
     void on_drop_copy_request(SessionId session, const DropCopyRequest& request, Nanos now);
-    void on_disconnect(SessionId session, Nanos now);
-    void on_step(const TickGenerator::Step& step);
+    void on_history_told(const HistoryRequest& request, std::uint64_t told, bool complete, Nanos now);
+    // Refuses an order that the venue has nothing against, as an impairment.
+    void refuse(SessionId session, const NewOrder& order, Nanos now);
+    void on_disconnect(SessionId session, Nanos now, CancelReason reason = CancelReason::disconnected);
+    void on_step(const MarketStep& step);
 
     [[nodiscard]] std::uint64_t highest_epoch(const StrategyName& strategy) const;
     [[nodiscard]] std::size_t open_orders() const noexcept { return orders_.size(); }
 
 private:
-    static constexpr std::size_t kFillsKept = 10'000;  // for each strategy, told to who fences
-
     struct Market {
         SymbolSetup setup;
         Price step = 1;
         Book book;
         Price bid = 0;
         Price ask = 0;
+        // What is left of the quote until the next tick.
+        Quantity bid_left = 0;
+        Quantity ask_left = 0;
         std::uint64_t tick = 0;
     };
     struct Session {
@@ -99,9 +129,9 @@ private:
         HolderName holder;
         std::uint64_t last_seq = 0;  // under epoch
         Quantity position = 0;
-        std::deque<Fill> fills;
-        std::uint64_t forgotten_fill = 0;   // highest fill id no longer kept
-        std::vector<FenceCancelled> ended;  // cancelled without their engine hearing of it
+        std::uint64_t last_fill_id = 0;
+        // Cancelled without their engine asking; told at every fence until an order shows that the fence was heard.
+        std::vector<FenceCancelled> ended;
     };
 
     StrategyState& state(const StrategyName& name);
@@ -109,15 +139,18 @@ private:
     [[nodiscard]] static RejectReason refusal(const StrategyState& strategy, const Session& session, std::uint64_t epoch);
     void reject(SessionId session, const NewOrder& order, RejectReason reason, Nanos now);
     void fill(VenueOrder& order, Price price, Quantity quantity, Nanos now, std::uint64_t tick);
-    void keep_fill(const Fill& fill);
+    void count_fill(const Fill& fill);
+    [[nodiscard]] bool meets_own_account(const Market& market, const NewOrder& order, const AccountName& account) const;
     void end(std::uint64_t order_id);
     void copy(const AccountName& account, const DropCopy& message);
     void cancel(VenueOrder& order, CancelReason reason, Nanos now);
     void match(Market& market, VenueOrder& incoming, Nanos now);
+    void match_quote(Market& market, Side resting, Nanos now);
+    void match_trade(Market& market, const Trade& trade, Nanos now);
     [[nodiscard]] static FenceCancelled describe(const VenueOrder& order, Nanos now);
 
     VenueName name_;
-    FenceMode mode_;
+    VenueRules rules_;
     VenueOutput& output_;
     std::map<std::string, Market, std::less<>> markets_;
     std::map<std::string, StrategyState, std::less<>> strategies_;

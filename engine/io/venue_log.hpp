@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "core/venue_core.hpp"
 #include "io/fd.hpp"
+#include "io/group_sync.hpp"
 
 namespace hft {
 
@@ -13,11 +16,13 @@ namespace hft {
 // written before any answer leaves.
 class VenueLog {
 public:
-    explicit VenueLog(std::string path) : path_(std::move(path)) {}
+    // sync: how often the disk is waited for; 0: the kernel's own time.
+    explicit VenueLog(std::string path, Nanos sync = 0, GroupSync::Failed failed = {});
 
     // Empty, or what failed. Never truncates; a half line at the end is closed first.
     [[nodiscard]] std::string open();
-    // Feeds what the file holds to the core, in order. Empty, or the first line that is not understood.
+    // Feeds the core what the file holds from its last state record on, in order: a log of any size starts as fast. Empty, or
+    // the first line that is not understood.
     [[nodiscard]] std::string replay(VenueCore& core) const;
     void append(std::string_view line) {
         pending_ += line;
@@ -25,11 +30,16 @@ public:
     }
     // False: the log cannot be written, and nothing may be answered.
     [[nodiscard]] bool flush();
+    // Of the file, with what is still to be written.
+    [[nodiscard]] std::uint64_t size() const noexcept { return written_ + pending_.size(); }
+    [[nodiscard]] int file() const noexcept { return file_.get(); }
 
 private:
     std::string path_;
     Fd file_;
+    std::uint64_t written_ = 0;
     std::string pending_;
+    std::unique_ptr<GroupSync> sync_;
 };
 
 }  // namespace hft

@@ -4,21 +4,27 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "core/impairments.hpp"
+#include "core/tick_generator.hpp"
 #include "core/venue_core.hpp"
 #include "io/fd.hpp"
+#include "io/replay_feed.hpp"
+#include "io/venue_history.hpp"
 #include "io/venue_log.hpp"
 
 namespace hft {
 
 struct VenueServerSetup {
     std::string name;
-    FenceMode fence = FenceMode::enforce;
+    VenueRules rules;
+    ReplaySetup replay;  // without a file: the generator
     GeneratorSetup generator;
     std::uint32_t ticks_per_s = 200;  // of each symbol
     std::vector<SymbolSetup> symbols;
@@ -26,7 +32,9 @@ struct VenueServerSetup {
     std::uint16_t order_port = 0;  // 0: any free one
     std::string market_data_address = "127.0.0.1";
     std::uint16_t market_data_port = 0;
+    ImpairmentSetup impairments;
     std::string log_path;
+    std::uint32_t log_sync_ms = 0;  // 0: the kernel's own time
     std::string version;
 };
 
@@ -63,13 +71,24 @@ private:
     void send(SessionId session, const FenceAck& message) override;
     void send(SessionId session, const DropCopy& message) override;
     void send(SessionId session, const DropCopyEnd& message) override;
+    bool tell_history(const HistoryRequest& request) override;
     template <typename M>
     void put(SessionId session, const M& message);
 
+    [[nodiscard]] Nanos wait_until(Nanos now) const;
     void accept(int listener, bool orders);
     void read(Session& session);
+    void drop(Session& session, const std::string& why);
+    // Frames whose delay is over.
+    void take_in(Session& session, Nanos now);
     [[nodiscard]] bool handle(Session& session, const std::byte* data, std::size_t size);
-    void ticks_due();
+    void watch_sessions(Nanos now);
+    void impair(Nanos now);
+    void feed_due();
+    void tell(std::size_t budget);
+    void rotate();
+    void log_state(const char* event);
+    [[nodiscard]] bool flush_log();
     void flush();
     void reap();
 
@@ -77,12 +96,16 @@ private:
     Report report_;
     VenueLog log_;
     VenueCore core_;
-    std::unique_ptr<TickGenerator> generator_;
+    Impairments impairments_;
+    std::unique_ptr<MarketFeed> feed_;
+    std::deque<VenueHistory> histories_;
     Fd order_listener_;
     Fd market_data_listener_;
     std::map<SessionId, std::unique_ptr<Session>> sessions_;
     SessionId next_session_ = 1;
-    Nanos next_tick_ = 0;
+    Nanos next_disconnect_ = MarketFeed::kNever;
+    std::uint64_t next_state_ = 0;  // size of the log at which a state record is due
+    bool log_failed_ = false;
     std::atomic<bool> reopen_{false};
 };
 

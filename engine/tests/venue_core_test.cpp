@@ -2,90 +2,17 @@
 #include "core/venue_core.hpp"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
-#include "io/venue_log.hpp"
+#include "tests/venue_fixture.hpp"
 
 namespace hft {
 namespace {
 
-struct Output final : VenueOutput {
-    void log(std::string_view line) override { lines.emplace_back(line); }
-    void send(SessionId, const LoginAck&) override { ++logins; }
-    void send(SessionId, const EpochInfo& m) override { epochs.push_back(m); }
-    void send(SessionId, const Accepted& m) override { accepted.push_back(m); }
-    void send(SessionId, const Rejected& m) override { rejected.push_back(m); }
-    void send(SessionId, const Fill& m) override { fills.push_back(m); }
-    void send(SessionId, const Cancelled& m) override { cancelled.push_back(m); }
-    void send(SessionId, const CancelRejected& m) override { cancel_rejected.push_back(m); }
-    void send(SessionId, const FenceCancelled& m) override { fence_cancelled.push_back(m); }
-    void send(SessionId, const FenceAck& m) override { acks.push_back(m); }
-    void send(SessionId session, const DropCopy& m) override { copies.emplace_back(session, m); }
-    void send(SessionId, const DropCopyEnd& m) override { ends.push_back(m); }
-
-    std::vector<std::string> lines;
-    int logins = 0;
-    std::vector<EpochInfo> epochs;
-    std::vector<Accepted> accepted;
-    std::vector<Rejected> rejected;
-    std::vector<Fill> fills;
-    std::vector<Cancelled> cancelled;
-    std::vector<CancelRejected> cancel_rejected;
-    std::vector<FenceCancelled> fence_cancelled;
-    std::vector<FenceAck> acks;
-    std::vector<std::pair<SessionId, DropCopy>> copies;
-    std::vector<DropCopyEnd> ends;
-};
-
-std::vector<SymbolSetup> symbols() { return {{"BTC-USD", 100, 0.01, 100, 0}}; }
-
-struct Venue {
-    explicit Venue(FenceMode mode = FenceMode::enforce) : core(VenueName("paper"), mode, symbols(), out) {
-        core.restored(1, "test");
-        login(1, "blue", "1");
-        quote(99, 101);
-    }
-    void login(SessionId session, const char* engine, const char* incarnation, const char* account = "main",
-               SessionKind kind = SessionKind::order_entry) {
-        core.on_login(session, Login{EngineName(engine), Incarnation(incarnation), AccountName(account), kind}, 1);
-    }
-    void quote(double bid, double ask, std::optional<Trade> trade = {}) {
-        TickGenerator::Step step;
-        step.tick.symbol = SymbolName("BTC-USD");
-        step.tick.number = ++tick;
-        step.tick.bid = from_double(bid);
-        step.tick.ask = from_double(ask);
-        step.tick.venue_ns = 100 + static_cast<Nanos>(tick);
-        step.trade = trade;
-        core.on_step(step);
-    }
-    void order(SessionId session, Side side, double price, double quantity, std::uint64_t epoch = 1, const char* strategy = "mm") {
-        NewOrder o;
-        o.strategy = StrategyName(strategy);
-        o.symbol = SymbolName("BTC-USD");
-        o.epoch = epoch;
-        o.seq = ++seq;
-        o.intent = {tick, 0};
-        o.side = side;
-        o.price = from_double(price);
-        o.quantity = from_double(quantity);
-        core.on_order(session, o, 5);
-    }
-    void fence(SessionId session, std::uint64_t epoch, std::uint64_t last_fill = 0) {
-        core.on_fence(session, Fence{StrategyName("mm"), epoch, last_fill}, 6);
-    }
-    Output out;
-    VenueCore core;
-    std::uint64_t tick = 0;
-    std::uint64_t seq = 0;
-};
-
-RejectReason last_reason(const Venue& v) { return v.out.rejected.empty() ? RejectReason::none : v.out.rejected.back().reason; }
+using test::last_reason;
+using test::Venue;
 
 TEST(Venue, RefusesWhatItCannotTake) {
     Venue v;
@@ -282,7 +209,7 @@ TEST(Fence, TellsFillsSinceTheLastKnownAndThePosition) {
 }
 
 TEST(Fence, ObserveOnlyRecords) {
-    Venue v(FenceMode::observe);
+    Venue v(VenueRules{FenceMode::observe});
     v.fence(1, 4);
     v.login(2, "green", "2");
     v.order(2, Side::buy, 98, 1, 3);
@@ -291,116 +218,135 @@ TEST(Fence, ObserveOnlyRecords) {
     EXPECT_EQ(v.core.highest_epoch(StrategyName("mm")), 4U);
 }
 
+TEST(Venue, TheQuoteIsOnlyAsDeepAsItSays) {
+    Venue v;
+    v.quote(99, 101, {}, 1, 0.3);
+    v.order(1, Side::buy, 102, 1);
+    ASSERT_EQ(v.out.fills.size(), 1U);
+    EXPECT_EQ(v.out.fills[0].quantity, from_double(0.3));
+    EXPECT_EQ(v.out.fills[0].cumulative, from_double(0.3));
+    EXPECT_EQ(v.core.open_orders(), 1U) << "the rest waits";
+    v.order(1, Side::buy, 102, 1);
+    EXPECT_EQ(v.out.fills.size(), 1U) << "the depth was used up";
+    v.quote(99, 101, {}, 1, 1);
+    // The next quote meets what rests, at its own price and in its order.
+    ASSERT_EQ(v.out.fills.size(), 3U);
+    EXPECT_EQ(v.out.fills[1].seq, 1U);
+    EXPECT_EQ(v.out.fills[1].quantity, from_double(0.7));
+    EXPECT_EQ(v.out.fills[1].price, from_double(102));
+    EXPECT_EQ(v.out.fills[2].seq, 2U);
+    EXPECT_EQ(v.out.fills[2].quantity, from_double(0.3));
+    EXPECT_EQ(v.core.open_orders(), 1U);
+}
+
+TEST(Venue, ATradeUsesUpTheQuoteToo) {
+    Venue v;
+    v.quote(99, 101, Trade{Side::buy, from_double(0.8)}, 1, 1);
+    v.order(1, Side::buy, 102, 1);
+    ASSERT_EQ(v.out.fills.size(), 1U);
+    EXPECT_EQ(v.out.fills[0].quantity, from_double(0.2));
+}
+
+TEST(SelfMatch, TheNewestIsRefusedOnlyWhenItWouldReallyMeet) {
+    Venue v;
+    v.login(2, "other", "1", "other");
+    v.order(1, Side::sell, 100.5, 1, 1, "a");
+    v.order(2, Side::sell, 100, 1, 1, "b");
+    v.order(1, Side::buy, 100.5, 1, 1, "c");
+    EXPECT_TRUE(v.out.rejected.empty()) << "the other account's order was enough";
+    EXPECT_EQ(v.out.fills.size(), 2U);
+    v.order(1, Side::buy, 100.5, 1, 1, "c");
+    EXPECT_EQ(last_reason(v), RejectReason::self_match);
+    EXPECT_EQ(v.out.fills.size(), 2U);
+    v.order(1, Side::buy, 100.4, 1, 1, "c");
+    EXPECT_EQ(v.out.rejected.size(), 1U);
+}
+
+TEST(SelfMatch, TheOldestIsCancelledAndTheOrderGoesOn) {
+    Venue v(VenueRules{FenceMode::enforce, SelfMatch::cancel_oldest});
+    v.login(2, "other", "1", "other");
+    v.order(1, Side::sell, 100, 1, 1, "a");
+    v.order(2, Side::sell, 100, 1, 1, "b");
+    v.order(1, Side::buy, 100, 1, 1, "c");
+    EXPECT_TRUE(v.out.rejected.empty());
+    ASSERT_EQ(v.out.cancelled.size(), 1U);
+    EXPECT_EQ(v.out.cancelled[0].strategy.view(), "a");
+    EXPECT_EQ(v.out.cancelled[0].reason, CancelReason::self_match);
+    ASSERT_EQ(v.out.fills.size(), 2U);
+    EXPECT_EQ(v.out.fills[0].strategy.view(), "b");
+    EXPECT_EQ(v.out.fills[1].strategy.view(), "c");
+    EXPECT_EQ(v.core.open_orders(), 0U);
+}
+
+TEST(Venue, ASilentSessionsOrdersAreCancelledWhateverADisconnectDoes) {
+    Venue v(VenueRules{FenceMode::enforce, SelfMatch::cancel_newest, false, 1000});
+    v.order(1, Side::buy, 98, 1);
+    v.core.on_disconnect(1, 9);
+    EXPECT_EQ(v.core.open_orders(), 1U);
+    v.login(2, "blue", "1");
+    v.order(2, Side::buy, 98, 1);
+    v.core.on_disconnect(2, 10, CancelReason::heartbeat);
+    EXPECT_EQ(v.core.open_orders(), 1U);
+    EXPECT_NE(v.out.lines.back().find("\"reason\":\"heartbeat\""), std::string::npos);
+    EXPECT_NE(v.out.lines.back().find("\"account\":\"main\""), std::string::npos);
+}
+
+TEST(Venue, AnImpairmentRefusesWithoutUsingUpTheSeq) {
+    Venue v;
+    NewOrder o;
+    o.strategy = StrategyName("mm");
+    o.symbol = SymbolName("BTC-USD");
+    o.epoch = 1;
+    o.seq = 1;
+    o.price = from_double(98);
+    o.quantity = from_double(1);
+    v.core.refuse(1, o, 5);
+    EXPECT_EQ(last_reason(v), RejectReason::impaired);
+    v.core.on_order(1, o, 5);
+    EXPECT_EQ(v.out.accepted.size(), 1U);
+}
+
+TEST(Fence, LeavesOnlyTheOrdersOfItsOwnSession) {
+    Venue v(VenueRules{FenceMode::enforce, SelfMatch::cancel_newest, false, 0});
+    v.order(1, Side::buy, 98, 1, 3);
+    v.core.on_disconnect(1, 9);
+    v.login(2, "blue", "1");
+    v.order(2, Side::buy, 97, 1, 3);
+    v.fence(2, 3);
+    EXPECT_TRUE(v.out.acks.back().granted);
+    EXPECT_EQ(v.out.acks.back().cancelled, 1U);
+    EXPECT_EQ(v.core.open_orders(), 1U);
+    // Told again until an order under the epoch shows that it was heard.
+    v.fence(2, 3);
+    EXPECT_EQ(v.out.fence_cancelled.size(), 2U);
+    EXPECT_EQ(v.out.acks.back().cancelled, 0U);
+    v.order(2, Side::buy, 97, 1, 3);
+    v.fence(2, 3);
+    EXPECT_EQ(v.out.fence_cancelled.size(), 2U);
+}
+
+TEST(Fence, OneOvertakenWhileItsHistoryIsToldIsNotGranted) {
+    Venue v;
+    v.login(2, "green", "2");
+    v.fence(2, 5);
+    HistoryRequest late;
+    late.kind = HistoryRequest::Kind::fence;
+    late.session = 1;
+    late.from.strategy = StrategyName("mm");
+    late.fence_epoch = 4;
+    v.core.on_history_told(late, 0, true, 7);
+    EXPECT_FALSE(v.out.acks.back().granted);
+    EXPECT_EQ(v.out.acks.back().reason, RejectReason::stale_epoch);
+    EXPECT_EQ(v.out.acks.back().highest, 5U);
+}
+
 TEST(Venue, HostileNamesDoNotBreakTheLog) {
     Venue v;
     v.order(1, Side::buy, 98, 1, 1, "a\",\"ev\":\"x\n");
     EXPECT_EQ(v.out.lines.back().find('\n'), std::string::npos);
     EXPECT_NE(v.out.lines.back().find("a\\\",\\\"ev"), std::string::npos);
-}
-
-class VenueRestart : public ::testing::Test {
-protected:
-    void SetUp() override {
-        std::string pattern = (std::filesystem::temp_directory_path() / "venue-XXXXXX").string();
-        ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
-        directory_ = pattern;
-    }
-    void TearDown() override { std::filesystem::remove_all(directory_); }
-    void write(const std::vector<std::string>& lines, const std::string& tail = "") const {
-        std::ofstream out(path(), std::ios::app);
-        for (const std::string& line : lines) out << line << '\n';
-        out << tail;
-    }
-    [[nodiscard]] std::string path() const { return directory_ + "/venue.jsonl"; }
-    std::string directory_;
-};
-
-TEST_F(VenueRestart, EpochsPositionsAndNumbersComeBackFromTheLog) {
-    Venue before;
-    before.order(1, Side::buy, 102, 1, 7);
-    before.order(1, Side::buy, 98, 1, 7);
-    before.fence(1, 8);
-    before.order(1, Side::sell, 105, 2, 8);
-    write(before.out.lines, R"({"t":1,"ev":"acc)");
-
-    VenueLog log(path());
-    ASSERT_EQ(log.open(), "");
-    Output out;
-    VenueCore core(VenueName("paper"), FenceMode::enforce, symbols(), out);
-    ASSERT_EQ(log.replay(core), "");
-    core.restored(50, "test");
-    EXPECT_EQ(core.highest_epoch(StrategyName("mm")), 8U);
-    // The order that was open died with its session, and its engine has not heard of it.
-    EXPECT_EQ(core.open_orders(), 0U);
-    EXPECT_GT(core.tick_base(), before.tick);
-    core.on_login(1, Login{EngineName("green"), Incarnation("2")}, 60);
-    ASSERT_EQ(out.epochs.size(), 1U);
-    EXPECT_EQ(out.epochs[0].epoch, 8U);
-    core.on_fence(1, Fence{StrategyName("mm"), 8, 0}, 61);
-    EXPECT_FALSE(out.acks.back().granted);
-    core.on_fence(1, Fence{StrategyName("mm"), 9, 0}, 62);
-    EXPECT_TRUE(out.acks.back().granted);
-    EXPECT_EQ(out.acks.back().position, from_double(1));
-    EXPECT_EQ(out.fills.size(), 1U);
-    ASSERT_EQ(out.fence_cancelled.size(), 1U);
-    EXPECT_EQ(out.fence_cancelled[0].epoch, 8U);
-    NewOrder o;
-    o.strategy = StrategyName("mm");
-    o.symbol = SymbolName("BTC-USD");
-    o.epoch = 9;
-    o.seq = 1;
-    o.price = from_double(98);
-    o.quantity = from_double(1);
-    core.on_order(1, o, 63);
-    ASSERT_EQ(out.accepted.size(), 1U);
-    EXPECT_EQ(out.accepted[0].venue_order_id, 4U);
-}
-
-TEST_F(VenueRestart, ANewFileBeginsWithTheWholeState) {
-    Venue before;
-    before.order(1, Side::buy, 102, 1, 7);
-    before.out.lines.clear();
-    before.core.log_state("rotated", 9, "test");
-    write(before.out.lines);
-    VenueLog log(path());
-    ASSERT_EQ(log.open(), "");
-    Output out;
-    VenueCore core(VenueName("paper"), FenceMode::enforce, symbols(), out);
-    ASSERT_EQ(log.replay(core), "");
-    core.restored(50, "test");
-    core.on_login(1, Login{EngineName("green"), Incarnation("2")}, 60);
-    core.on_fence(1, Fence{StrategyName("mm"), 9, 0}, 62);
-    EXPECT_EQ(out.acks.back().position, from_double(1));
-    EXPECT_FALSE(out.acks.back().complete);
-}
-
-TEST_F(VenueRestart, DamageInTheMiddleIsRefused) {
-    write({R"({"t":1,"ev":"start","last_order_id":0,"last_fill_id":0,"tick_base":0,"strategies":[]})", "garbage",
-           R"({"t":2,"ev":"fence","strategy":"mm","epoch":4,"holder":"a/1"})"});
-    VenueLog log(path());
-    ASSERT_EQ(log.open(), "");
-    Output out;
-    VenueCore core(VenueName("paper"), FenceMode::enforce, symbols(), out);
-    EXPECT_NE(log.replay(core).find(":2: not a JSON object"), std::string::npos);
-}
-
-TEST(Generator, TheSameSeedGivesTheSameTicks) {
-    TickGenerator a({42, 0.5, 1}, symbols(), 0);
-    TickGenerator b({42, 0.5, 1}, symbols(), 0);
-    TickGenerator c({43, 0.5, 1}, {{"BTC-USD", 100, 0.01, 10, 1}}, 0);
-    int trades = 0;
-    for (int i = 0; i < 1000; ++i) {
-        const auto x = a.next(0, 1);
-        const auto y = b.next(0, 1);
-        EXPECT_EQ(x.tick.bid, y.tick.bid);
-        EXPECT_EQ(x.trade.has_value(), y.trade.has_value());
-        EXPECT_LT(x.tick.bid, x.tick.ask);
-        trades += x.trade.has_value() ? 1 : 0;
-        const auto z = c.next(0, 1);
-        EXPECT_EQ(z.tick.bid % from_double(0.01), 0);
-    }
-    EXPECT_GT(trades, 400);
-    EXPECT_LT(trades, 600);
+    v.core.on_drop_copy_request(1, DropCopyRequest{StrategyName("a\",\"ev\":\"x\n"), 0, 0, 0}, 6);
+    EXPECT_EQ(v.out.ends.back().told, 1U) << "and are found in it again";
 }
 
 }  // namespace
