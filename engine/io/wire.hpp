@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -366,10 +367,9 @@ struct Reader {
     template <std::size_t N>
     void operator()(FixedString<N>& field) noexcept {
         std::memcpy(field.data(), at, N);
-        // Without a branch, so that it is done by vectors: most of the bytes of a message are names.
-        bool bad = field.data()[N - 1] != '\0';
-        for (std::size_t i = 1; i < N; ++i) bad |= (field.data()[i - 1] == '\0') & (field.data()[i] != '\0');
-        ok = ok && !bad;
+        static constexpr std::array<char, N> kZeros{};
+        const std::size_t n = field.view().size();
+        ok = ok && std::memcmp(field.data() + n, kZeros.data(), N - n) == 0;
         at += N;
     }
 };
