@@ -44,7 +44,7 @@ std::string VenueLog::replay(VenueCore& core) const {
     for (std::size_t number = 1; lines.next(text); ++number) {
         if (text.empty()) continue;
         const auto line = nlohmann::json::parse(text, nullptr, false);
-        const bool start = line.is_object() && line.value("ev", "") == "start";
+        const bool start = line.is_object() && line.contains("ev") && line["ev"] == "start";
         if (!damaged.empty() && !start) return damaged;
         damaged.clear();
         const auto place = [&] { return path_ + ":" + std::to_string(number) + from + ": "; };
