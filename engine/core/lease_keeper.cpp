@@ -266,8 +266,8 @@ RoleAnswer LeaseKeeper::become_primary() {
 RoleAnswer LeaseKeeper::become_standby() {
     return ask([this] { return release_all(); });
 }
-RoleAnswer LeaseKeeper::clear_kill() {
-    return ask([this] { return unkill_all(); });
+RoleAnswer LeaseKeeper::clear_kill(const std::string& strategy) {
+    return ask([this, strategy] { return unkill_all(strategy); });
 }
 RoleAnswer LeaseKeeper::take_over(const std::vector<std::string>& strategies) {
     return ask([this, strategies]() -> RoleAnswer {
@@ -281,36 +281,37 @@ RoleAnswer LeaseKeeper::take_over(const std::vector<std::string>& strategies) {
     });
 }
 
-void LeaseKeeper::latch_rows(const std::string& reason) {
+void LeaseKeeper::latch_rows(const std::string& reason, const std::string& strategy) {
     const std::lock_guard lock(mutex_);
-    kill_reason_ = reason;
-    kill_pending_ = true;
+    for (const Entry& entry : entries_) {
+        if (strategy.empty() || entry.strategy.id == strategy) kills_[entry.strategy.id] = reason;
+    }
     kill_wake_ = true;
     rows_latched_ = false;
     changed_.notify_all();
 }
 
 void LeaseKeeper::latch_pending_rows() {
-    std::string reason;
+    std::map<std::string, std::string> kills;
     {
         const std::lock_guard lock(mutex_);
-        if (!kill_pending_) return;
-        reason = kill_reason_;
+        kills = kills_;
     }
-    bool all = store_.session() != 0;
-    for (std::size_t i = 0; all && i < entries_.size(); ++i) {
+    if (kills.empty() || store_.session() == 0) return;
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
         if (!present(entry)) continue;
-        const LeaseReply reply = store_.kill(entry.strategy.id, reason);
-        all = reply.outcome == LeaseOutcome::acknowledged;
-        if (!all) continue;
+        const auto kill = kills.find(entry.strategy.id);
+        if (kill == kills.end()) continue;
+        const LeaseReply reply = store_.kill(entry.strategy.id, kill->second);
+        if (reply.outcome != LeaseOutcome::acknowledged) return;
         const bool held = entry.machine.held();
         entry.machine.on_read(reply.row, boot_ns());
-        if (held) lose(entry, i, "the row is killed: " + reason);
+        if (held) lose(entry, i, "the row is killed: " + kill->second);
+        const std::lock_guard lock(mutex_);
+        kills_.erase(entry.strategy.id);
+        rows_latched_ = kills_.empty();
     }
-    const std::lock_guard lock(mutex_);
-    kill_pending_ = !all;
-    rows_latched_ = all;
 }
 
 std::optional<std::size_t> LeaseKeeper::index_of(const std::string& strategy) const {
@@ -570,27 +571,18 @@ RoleAnswer LeaseKeeper::release_each(const std::vector<std::size_t>& strategies)
     return answer;
 }
 
-RoleAnswer LeaseKeeper::unkill_all() {
+RoleAnswer LeaseKeeper::unkill_all(const std::string& strategy) {
     if (store_.session() == 0) return unavailable("no connection to a writable database: the rows cannot be cleared");
-    bool was_pending = false;
-    {
-        const std::lock_guard lock(mutex_);
-        was_pending = std::exchange(kill_pending_, false);
-    }
-    RoleAnswer answer;
     for (Entry& entry : entries_) {
         if (!present(entry)) continue;
-        answer = unkill(entry);
-        if (answer.outcome != RoleOutcome::done) break;
+        if (!strategy.empty() && entry.strategy.id != strategy) continue;
+        // What could not be cleared is still latched here, so its row must come to say so too: it stays pending.
+        if (RoleAnswer answer = unkill(entry); answer.outcome != RoleOutcome::done) return answer;
+        const std::lock_guard lock(mutex_);
+        kills_.erase(entry.strategy.id);
     }
-    const std::lock_guard lock(mutex_);
-    if (answer.outcome == RoleOutcome::done) {
-        rows_latched_ = false;
-    } else {
-        // Still latched here, so the rows must come to say so too.
-        kill_pending_ = kill_pending_ || was_pending;
-    }
-    return answer;
+    rows_latched_ = false;
+    return {};
 }
 
 RoleAnswer LeaseKeeper::unkill(Entry& entry) {

@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -107,7 +108,7 @@ public:
     // Blocking, for one caller at a time; a second gets a conflict.
     RoleAnswer become_primary();
     RoleAnswer become_standby();
-    RoleAnswer clear_kill();
+    RoleAnswer clear_kill(const std::string& strategy = {});  // of all when none is named
     // The claim of single strategies: vacant, or held by one that stands still.
     RoleAnswer take_over(const std::vector<std::string>& strategies);
     RoleAnswer arm(const ArmRequest& request);
@@ -115,8 +116,8 @@ public:
     RoleAnswer transfer(const TransferRequest& request);
     // Newest last; the last 16.
     [[nodiscard]] std::vector<TransferRecord> transfers() const;
-    // Not blocking: the rows follow as soon as the database takes them.
-    void latch_rows(const std::string& reason);
+    // Not blocking: the row of the strategy, or every row, follows as soon as the database takes it.
+    void latch_rows(const std::string& reason, const std::string& strategy = {});
 
     [[nodiscard]] std::vector<LeaseSnapshot> snapshot() const;
     [[nodiscard]] bool primary() const { return primary_.load(std::memory_order_relaxed); }
@@ -172,7 +173,7 @@ private:
     void take_over_alone();
     RoleAnswer release_all();
     RoleAnswer release_each(const std::vector<std::size_t>& strategies);
-    RoleAnswer unkill_all();
+    RoleAnswer unkill_all(const std::string& strategy);
     RoleAnswer unkill(Entry& entry);
     void release(Entry& entry);
     // lease_transfer.cpp
@@ -216,8 +217,7 @@ private:
     bool answered_ = false;
     bool stopped_ = false;
     RoleAnswer answer_;
-    std::string kill_reason_;
-    bool kill_pending_ = false;  // rows not latched yet: tried at every beat
+    std::map<std::string, std::string> kills_;  // rows not latched yet and why: tried at every beat
     bool kill_wake_ = false;
     std::vector<LeaseSnapshot> snapshots_;
     std::vector<TransferRecord> transfers_;

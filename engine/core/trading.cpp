@@ -142,7 +142,7 @@ void TradingCore::count(RiskCheck check) noexcept { bump(hot_.risk_failures[stat
 
 // Every grant an order needs besides its own limits.
 RiskCheck TradingCore::gate(const Slot& slot, Nanos now) noexcept {
-    if (hot_.killed.load(std::memory_order_acquire)) return RiskCheck::killswitch;
+    if (hot_.killed.load(std::memory_order_acquire) || slot.view.killed.load(std::memory_order_acquire)) return RiskCheck::killswitch;
     // Closing a position is asked for by a person, whether the strategy runs or not.
     const bool wanted = slot.flattening || (hot_.enabled.load(std::memory_order_relaxed) && slot.running);
     if (!wanted) return RiskCheck::not_enabled;

@@ -93,6 +93,7 @@ struct StrategyView {
     std::atomic<bool> frozen{false};        // for a transfer: no new order
     std::atomic<std::uint64_t> drained{0};  // number of the last freeze that ended with nothing open
     FinalState final_state;                 // of that freeze
+    std::atomic<bool> killed{false};  // the kill switch of this strategy alone; latched by control
     std::atomic<RiskCheck> halted{RiskCheck::none};
     std::atomic<FenceState> fence{FenceState::none};
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers

@@ -25,6 +25,23 @@ ListenAddress read_listen(const ConfigObject& root, const std::string& key, Conf
     return address;
 }
 
+ApiConfig read_api(const ConfigObject& root, ConfigErrors& errors) {
+    const ConfigObject object(root.child("api"), "/api", {"listen", "port", "insecure", "requests_per_s", "tls"}, errors);
+    ApiConfig api;
+    api.listen = object.text("listen", 64);
+    api.port = static_cast<std::uint16_t>(object.integer("port", 1, kMaxPort));
+    api.insecure = object.truth("insecure", false);
+    api.requests_per_s = static_cast<std::uint32_t>(object.integer("requests_per_s", 1, 100'000, 100));
+    if (object.has("tls") && !object.child("tls")->is_null()) {
+        const ConfigObject tls(object.child("tls"), "/api/tls", {"certificate", "key", "client_ca"}, errors);
+        api.tls = TlsFiles{tls.text("certificate", 4000), tls.text("key", 4000), tls.text("client_ca", 4000, "")};
+    } else if (!api.listen.empty() && !api.loopback() && !api.insecure) {
+        errors.add("/api/listen", "expected a loopback address while /api/tls is missing, found " + excerpt(Json(api.listen)) +
+                                      "; give /api/tls, or set /api/insecure to true to send tokens in the clear");
+    }
+    return api;
+}
+
 DatabaseConfig read_database(const ConfigObject& root, ConfigErrors& errors) {
     const ConfigObject object(root.child("database"), "/database",
                               {"hosts", "port", "name", "user", "connect_timeout_ms", "sslmode", "queue_records"}, errors);
@@ -115,6 +132,8 @@ std::vector<StrategyConfig> read_strategies(const ConfigObject& root, const Engi
 
 }  // namespace
 
+bool ApiConfig::loopback() const { return listen.rfind("127.", 0) == 0 || listen == "::1"; }
+
 std::size_t EngineConfig::venue_index(const std::string& venue) const {
     for (std::size_t i = 0; i < venues.size(); ++i) {
         if (venues[i].name == venue) return i;
@@ -143,7 +162,7 @@ EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
     config.strategies_dir = engine.has("strategies_dir") ? engine.text("strategies_dir", 4000) : "";
     config.data_dir = engine.text("data_dir", 4000);
     config.log_dir = engine.text("log_dir", 4000);
-    config.api = read_listen(root, "api", errors);
+    config.api = read_api(root, errors);
     config.metrics = read_listen(root, "metrics", errors);
     if (config.api.port == config.metrics.port && config.api.listen == config.metrics.listen) {
         errors.add("/metrics/port", "expected a port other than /api/port, found " + std::to_string(config.metrics.port));
@@ -198,8 +217,13 @@ Json EngineConfig::json() const {
     for (const StrategyConfig& s : strategies) strategy_list.push_back(s.json());
     Json engine = {{"name", name}, {"environment", environment}, {"data_dir", data_dir}, {"log_dir", log_dir}};
     if (!strategies_dir.empty()) engine["strategies_dir"] = strategies_dir;
+    Json api_object = {{"listen", api.listen}, {"port", api.port}, {"insecure", api.insecure}, {"requests_per_s", api.requests_per_s}};
+    if (api.tls) {
+        api_object["tls"] = {{"certificate", api.tls->certificate}, {"key", api.tls->key}};
+        if (!api.tls->client_ca.empty()) api_object["tls"]["client_ca"] = api.tls->client_ca;
+    }
     Json out = {{"engine", engine},
-                {"api", {{"listen", api.listen}, {"port", api.port}}},
+                {"api", api_object},
                 {"metrics", {{"listen", metrics.listen}, {"port", metrics.port}}},
                 {"database",
                  {{"hosts", database.hosts},
@@ -211,7 +235,12 @@ Json EngineConfig::json() const {
                   {"queue_records", database.queue_records}}},
                 {"venues", venue_list},
                 {"strategies", strategy_list},
-                {"lease", {{"beat_ms", beat_ms}, {"ttl_ms", ttl_ms}, {"margin_ms", margin_ms}, {"suspect_ms", suspect_ms}}},
+                {"lease",
+                 {{"beat_ms", beat_ms},
+                  {"ttl_ms", ttl_ms},
+                  {"margin_ms", margin_ms},
+                  {"suspect_ms", suspect_ms},
+                  {"failover", automatic_failover ? "automatic" : "manual"}}},
                 {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
     if (account) {
         out["account"] = {{"name", account->name},

@@ -10,12 +10,21 @@
 #include "core/hot_loop.hpp"
 #include "io/config_reader.hpp"
 #include "io/strategy_config.hpp"
+#include "io/tls_context.hpp"
 
 namespace hft {
 
 struct ListenAddress {
     std::string listen;
     std::uint16_t port = 0;
+};
+
+struct ApiConfig : ListenAddress {
+    bool insecure = false;  // beyond loopback without TLS all the same
+    std::uint32_t requests_per_s = 100;
+    std::optional<TlsFiles> tls;
+
+    [[nodiscard]] bool loopback() const;
 };
 
 struct DatabaseConfig {
@@ -45,7 +54,7 @@ struct EngineConfig {
     std::string strategies_dir;  // looked at before the release's own; empty: not given
     std::string data_dir;
     std::string log_dir;
-    ListenAddress api;
+    ApiConfig api;
     ListenAddress metrics;
     DatabaseConfig database;
     std::vector<VenueConfig> venues;

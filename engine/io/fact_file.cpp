@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -72,6 +73,35 @@ std::string FactFile::open(const std::string& path, std::size_t capacity) {
     auto* slots = std::launder(reinterpret_cast<Fact*>(static_cast<std::byte*>(memory_) + kSlots));
     ring_.emplace(header->counters, slots, capacity);
     return {};
+}
+
+std::string read_waiting_facts(const std::string& path, std::vector<Fact>& waiting) {
+    waiting.clear();
+    const auto failed = [&](const std::string& why) { return "journal " + path + ": " + why; };
+    const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return failed(std::strerror(errno));
+    struct stat info {};
+    if (::fstat(file.get(), &info) != 0) return failed(std::strerror(errno));
+    const auto size = static_cast<std::size_t>(info.st_size);
+    if (size < kSlots) return failed("is too short to be a journal");
+    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, file.get(), 0);
+    if (memory == MAP_FAILED) return failed(std::strerror(errno));
+    const auto* header = std::launder(static_cast<const Header*>(memory));
+    std::string error;
+    if (header->magic != kMagic || header->version != kVersion || header->record != sizeof(Fact) || header->capacity == 0 ||
+        size != kSlots + header->capacity * sizeof(Fact)) {
+        error = failed("has the layout of another version; use the hft_ctl of that release");
+    } else {
+        const auto* slots = std::launder(reinterpret_cast<const Fact*>(static_cast<const std::byte*>(memory) + kSlots));
+        const std::uint64_t head = header->counters.head.load(std::memory_order_acquire);
+        std::uint64_t tail = header->counters.tail.load(std::memory_order_acquire);
+        for (std::uint64_t i = tail; i != head && i - tail < header->capacity; ++i) waiting.push_back(slots[i % header->capacity]);
+        // The engine goes on meanwhile: what it has released since may have been written over while we read.
+        const std::uint64_t released = header->counters.tail.load(std::memory_order_acquire) - tail;
+        waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(released, waiting.size())));
+    }
+    ::munmap(memory, size);
+    return error;
 }
 
 }  // namespace hft

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/fact.hpp"
 #include "io/fd.hpp"
@@ -28,5 +29,8 @@ private:
     std::size_t size_ = 0;
     std::optional<FactRing> ring_;
 };
+
+// What waits in the file of another process, oldest first, without touching it. Empty, or what failed.
+[[nodiscard]] std::string read_waiting_facts(const std::string& path, std::vector<Fact>& waiting);
 
 }  // namespace hft

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/http_server.hpp"
 
-#include <atomic>
 #include <chrono>
+#include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
+
+#include "io/rate_limit.hpp"
 
 namespace hft {
 
@@ -21,62 +26,135 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 using Tcp = asio::ip::tcp;
+using Plain = beast::tcp_stream;
+using Encrypted = asio::ssl::stream<beast::tcp_stream>;
 
-constexpr auto kReadTimeout = std::chrono::seconds(5);
-constexpr auto kIdleTimeout = std::chrono::seconds(30);
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
-constexpr int kMaxSessions = 256;
+constexpr auto kGoodbye = std::chrono::seconds(1);
 
-struct Shared {
-    HttpHandler handler;
-    HttpRefusal refusal;
-    std::atomic<int> sessions{0};
+// What the sessions of one listener have in common.
+class Shared {
+public:
+    Shared(HttpEndpoint endpoint, HttpRefusal refusal)
+        : endpoint(std::move(endpoint)), refusal(std::move(refusal)), rate(this->endpoint.limits.requests_per_s) {}
+
+    [[nodiscard]] bool admit(const std::string& client) {
+        const std::lock_guard lock(mutex_);
+        if (open_ >= endpoint.limits.connections) return false;
+        int& mine = clients_[client];
+        if (mine >= endpoint.limits.connections_per_client) return false;
+        ++mine;
+        ++open_;
+        return true;
+    }
+    void leave(const std::string& client) {
+        const std::lock_guard lock(mutex_);
+        --open_;
+        if (const auto found = clients_.find(client); --found->second == 0) clients_.erase(found);
+    }
+
+    std::string load_certificates(ConfigErrors& errors) {
+        if (!endpoint.tls) return {};
+        TlsContext fresh = server_tls(*endpoint.tls, "/api/tls", errors);
+        if (fresh == nullptr) return errors.text();
+        const std::lock_guard lock(mutex_);
+        tls_ = std::make_shared<asio::ssl::context>(fresh.release());
+        return {};
+    }
+    [[nodiscard]] std::shared_ptr<asio::ssl::context> tls() {
+        const std::lock_guard lock(mutex_);
+        return tls_;
+    }
+
+    const HttpEndpoint endpoint;
+    const HttpRefusal refusal;
+    RateLimit rate;
+
+private:
+    std::mutex mutex_;
+    int open_ = 0;
+    std::map<std::string, int> clients_;
+    std::shared_ptr<asio::ssl::context> tls_;
 };
 
-class Session : public std::enable_shared_from_this<Session> {
+template <typename Stream>
+class Session : public std::enable_shared_from_this<Session<Stream>> {
 public:
-    Session(Tcp::socket socket, std::shared_ptr<Shared> shared) : stream_(std::move(socket)), shared_(std::move(shared)) {
-        ++shared_->sessions;
-    }
-    ~Session() { --shared_->sessions; }
+    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client) requires std::is_same_v<Stream, Plain>
+        : stream_(std::move(socket)), shared_(std::move(shared)), client_(std::move(client)) {}
+    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client,
+            std::shared_ptr<asio::ssl::context> tls) requires std::is_same_v<Stream, Encrypted>
+        : tls_(std::move(tls)), stream_(std::move(socket), *tls_), shared_(std::move(shared)), client_(std::move(client)) {}
+    ~Session() { shared_->leave(client_); }
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    void start() { read(true); }
+    void start() {
+        if constexpr (std::is_same_v<Stream, Encrypted>) {
+            within(shared_->endpoint.limits.request);
+            stream_.async_handshake(asio::ssl::stream_base::server, [self = this->shared_from_this()](beast::error_code error) {
+                if (!error) self->wait_for_request(self->shared_->endpoint.limits.request);
+            });
+        } else {
+            wait_for_request(shared_->endpoint.limits.request);
+        }
+    }
 
 private:
-    void read(bool first) {
+    void within(Nanos limit) { beast::get_lowest_layer(stream_).expires_after(std::chrono::nanoseconds(limit)); }
+
+    void wait_for_request(Nanos limit) {
         parser_.emplace();
         parser_->body_limit(HttpServer::kMaxBody);
         parser_->header_limit(kMaxHeader);
-        // The whole request by then, so that a client that sends a byte now and then holds nothing.
-        stream_.expires_after(first ? kReadTimeout : kIdleTimeout);
+        within(limit);
+        http::async_read_some(stream_, buffer_, *parser_, [self = this->shared_from_this()](beast::error_code error, std::size_t) {
+            if (error || self->parser_->is_done()) return self->on_read(error);
+            self->read_rest();
+        });
+    }
+
+    // Its clock starts with the first byte, however long the connection was quiet before.
+    void read_rest() {
+        within(shared_->endpoint.limits.request);
         http::async_read(stream_, buffer_, *parser_,
-                         [self = shared_from_this()](beast::error_code error, std::size_t) { self->on_read(error); });
+                         [self = this->shared_from_this()](beast::error_code error, std::size_t) { self->on_read(error); });
     }
 
     void on_read(beast::error_code error) {
-        if (error == http::error::end_of_stream || error == beast::error::timeout || error == asio::error::operation_aborted)
-            return close();
+        if (error == http::error::end_of_stream) return close();
         if (error == http::error::body_limit) return answer(shared_->refusal(413, "expected a body of at most 65536 bytes"), false);
         if (error == http::error::header_limit) return answer(shared_->refusal(431, "expected at most 8192 bytes of header"), false);
         if (error && error.category() == make_error_code(http::error::bad_method).category()) {
             return answer(shared_->refusal(400, "not a request: " + error.message()), false);
         }
-        if (error) return close();
+        // Late, reset or cut off: nobody is left to be told.
+        if (error) return;
         const auto& message = parser_->get();
         HttpRequest request;
         request.method = std::string(message.method_string());
         request.target = std::string(message.target());
         request.target = request.target.substr(0, request.target.find('?'));
         request.body = message.body();
-        HttpResponse response;
-        try {
-            response = shared_->handler(request);
-        } catch (const std::exception& fault) {
-            response = shared_->refusal(500, fault.what());
+        request.authorization = std::string(message[http::field::authorization]);
+        request.client = client_;
+        answer(handle(request), message.keep_alive(), message.version());
+    }
+
+    HttpResponse handle(const HttpRequest& request) {
+        const HttpEndpoint& endpoint = shared_->endpoint;
+        const bool limited = !endpoint.never_limited || !endpoint.never_limited(request);
+        if (limited && !shared_->rate.take(client_, boot_ns())) {
+            HttpResponse refused =
+                shared_->refusal(429, "expected at most " + std::to_string(endpoint.limits.requests_per_s) + " requests a second");
+            refused.headers.emplace_back("Retry-After", "1");
+            return refused;
         }
-        answer(std::move(response), message.keep_alive(), message.version());
+        try {
+            return endpoint.handler(request);
+        } catch (const std::exception& fault) {
+            return shared_->refusal(500, fault.what());
+        }
     }
 
     void answer(HttpResponse from, bool keep_alive, unsigned version = 11) {
@@ -85,24 +163,32 @@ private:
         response_.result(from.status);
         response_.set(http::field::content_type, from.content_type);
         response_.set(http::field::cache_control, "no-store");
-        if (!from.allow.empty()) response_.set(http::field::allow, from.allow);
+        for (const auto& [name, value] : from.headers) response_.set(name, value);
         response_.keep_alive(keep_alive);
         response_.body() = std::move(from.body);
         response_.prepare_payload();
-        stream_.expires_after(kReadTimeout);
-        http::async_write(stream_, response_, [self = shared_from_this(), keep_alive](beast::error_code error, std::size_t) {
-            if (error || !keep_alive) return self->close();
-            self->read(false);
+        within(shared_->endpoint.limits.request);
+        http::async_write(stream_, response_, [self = this->shared_from_this(), keep_alive](beast::error_code error, std::size_t) {
+            if (error) return;
+            if (!keep_alive) return self->close();
+            self->wait_for_request(self->shared_->endpoint.limits.idle);
         });
     }
 
     void close() {
-        beast::error_code ignored;
-        stream_.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+        if constexpr (std::is_same_v<Stream, Encrypted>) {
+            beast::get_lowest_layer(stream_).expires_after(kGoodbye);
+            stream_.async_shutdown([self = this->shared_from_this()](beast::error_code) {});
+        } else {
+            beast::error_code ignored;
+            stream_.socket().shutdown(Tcp::socket::shutdown_send, ignored);
+        }
     }
 
-    beast::tcp_stream stream_;
+    std::shared_ptr<asio::ssl::context> tls_;
+    Stream stream_;
     std::shared_ptr<Shared> shared_;
+    std::string client_;
     beast::flat_buffer buffer_{kMaxHeader + HttpServer::kMaxBody + 4096};
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> response_;
@@ -112,23 +198,27 @@ private:
 
 class HttpServer::Impl {
 public:
-    Impl(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned threads)
-        : endpoints_(std::move(endpoints)), refusal_(std::move(refusal)), thread_count_(threads), context_(static_cast<int>(threads)) {}
+    Impl(std::vector<HttpEndpoint> endpoints, const HttpRefusal& refusal, unsigned threads)
+        : thread_count_(threads), context_(static_cast<int>(threads)) {
+        for (HttpEndpoint& endpoint : endpoints) listeners_.push_back(std::make_unique<Listener>(context_, std::move(endpoint), refusal));
+    }
 
     std::string start() {
-        for (HttpEndpoint& endpoint : endpoints_) {
+        for (const auto& listener : listeners_) {
+            const HttpEndpoint& endpoint = listener->shared->endpoint;
+            ConfigErrors errors;
+            if (std::string fault = listener->shared->load_certificates(errors); !fault.empty()) return fault;
             beast::error_code error;
             const auto place = endpoint.address + ":" + std::to_string(endpoint.port);
             const auto address = asio::ip::make_address(endpoint.address, error);
             if (error) return "listen on " + place + ": expected a numeric address";
-            auto listener = std::make_unique<Listener>(context_, endpoint.handler, refusal_);
             const Tcp::endpoint where(address, endpoint.port);
-            listener->acceptor.open(where.protocol(), error);
-            if (!error) listener->acceptor.set_option(asio::socket_base::reuse_address(true), error);
-            if (!error) listener->acceptor.bind(where, error);
-            if (!error) listener->acceptor.listen(asio::socket_base::max_listen_connections, error);
+            Tcp::acceptor& acceptor = listener->acceptor;
+            acceptor.open(where.protocol(), error);
+            if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+            if (!error) acceptor.bind(where, error);
+            if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
             if (error) return "listen on " + place + ": " + error.message();
-            listeners_.push_back(std::move(listener));
         }
         for (const auto& listener : listeners_) accept(*listener);
         for (unsigned i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { context_.run(); });
@@ -141,13 +231,16 @@ public:
         threads_.clear();
     }
 
+    void reload_certificates(ConfigErrors& errors) {
+        for (const auto& listener : listeners_) static_cast<void>(listener->shared->load_certificates(errors));
+    }
+
+    [[nodiscard]] std::uint16_t port(std::size_t endpoint) const { return listeners_[endpoint]->acceptor.local_endpoint().port(); }
+
 private:
     struct Listener {
-        Listener(asio::io_context& context, HttpHandler handler, HttpRefusal refusal)
-            : acceptor(asio::make_strand(context)), shared(std::make_shared<Shared>()) {
-            shared->handler = std::move(handler);
-            shared->refusal = std::move(refusal);
-        }
+        Listener(asio::io_context& context, HttpEndpoint endpoint, const HttpRefusal& refusal)
+            : acceptor(asio::make_strand(context)), shared(std::make_shared<Shared>(std::move(endpoint), refusal)) {}
         Tcp::acceptor acceptor;
         std::shared_ptr<Shared> shared;
     };
@@ -155,14 +248,23 @@ private:
     void accept(Listener& listener) {
         listener.acceptor.async_accept(asio::make_strand(context_), [this, &listener](beast::error_code error, Tcp::socket socket) {
             if (error == asio::error::operation_aborted) return;
-            // Above the limit the socket is closed at once: better than to starve those who are being served.
-            if (!error && listener.shared->sessions < kMaxSessions) std::make_shared<Session>(std::move(socket), listener.shared)->start();
+            if (!error) admit(listener, std::move(socket));
             accept(listener);
         });
     }
 
-    std::vector<HttpEndpoint> endpoints_;
-    HttpRefusal refusal_;
+    // Above a limit the socket is closed at once: better than to starve those who are being served.
+    static void admit(Listener& listener, Tcp::socket socket) {
+        beast::error_code error;
+        const std::string client = socket.remote_endpoint(error).address().to_string();
+        if (error || !listener.shared->admit(client)) return;
+        if (auto tls = listener.shared->tls()) {
+            std::make_shared<Session<Encrypted>>(std::move(socket), listener.shared, client, std::move(tls))->start();
+        } else {
+            std::make_shared<Session<Plain>>(std::move(socket), listener.shared, client)->start();
+        }
+    }
+
     unsigned thread_count_;
     asio::io_context context_;
     std::vector<std::unique_ptr<Listener>> listeners_;
@@ -170,9 +272,11 @@ private:
 };
 
 HttpServer::HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned threads)
-    : impl_(std::make_unique<Impl>(std::move(endpoints), std::move(refusal), threads)) {}
+    : impl_(std::make_unique<Impl>(std::move(endpoints), refusal, threads)) {}
 HttpServer::~HttpServer() { impl_->stop(); }
 std::string HttpServer::start() { return impl_->start(); }
 void HttpServer::stop() { impl_->stop(); }
+void HttpServer::reload_certificates(ConfigErrors& errors) { impl_->reload_certificates(errors); }
+std::uint16_t HttpServer::port(std::size_t endpoint) const { return impl_->port(endpoint); }
 
 }  // namespace hft

@@ -31,6 +31,29 @@ TEST(Config, ExamplesAreValid) {
     EXPECT_EQ(errors.text(), "");
 }
 
+TEST(Config, TheApiBeyondLoopbackWantsTlsOrAnExplicitNo) {
+    Json json = example("production.json.example");
+    for (const char* outside : {"0.0.0.0", "10.0.0.1", "::", "localhost"}) {
+        json["api"] = {{"listen", outside}, {"port", 8080}};
+        EXPECT_NE(engine_errors(json).find("/api/listen: expected a loopback address"), std::string::npos) << outside;
+        json["api"]["insecure"] = true;
+        EXPECT_EQ(engine_errors(json), "");
+        json["api"].erase("insecure");
+        json["api"]["tls"] = {{"certificate", "/a"}, {"key", "/b"}, {"client_ca", "/c"}};
+        EXPECT_EQ(engine_errors(json), "");
+    }
+    ConfigErrors errors;
+    const EngineConfig config = load_engine_config(json, errors);
+    ASSERT_TRUE(config.api.tls.has_value());
+    EXPECT_EQ(config.api.tls->client_ca, "/c");
+    EXPECT_EQ(load_engine_config(config.json(), errors).json(), config.json());
+    json["api"] = {{"listen", "::1"}, {"port", 8080}, {"insecure", "yes"}, {"requests_per_s", 0}, {"tls", {{"certificate", ""}}}};
+    const std::string faults = engine_errors(json);
+    for (const char* pointer : {"/api/insecure", "/api/requests_per_s", "/api/tls/certificate", "/api/tls/key"}) {
+        EXPECT_NE(faults.find(std::string(pointer) + ": "), std::string::npos) << pointer << " in " << faults;
+    }
+}
+
 TEST(Config, WhatIsShownReadsBackTheSame) {
     ConfigErrors errors;
     const EngineConfig config = load_engine_config(example("production.json.example"), errors);

@@ -9,7 +9,9 @@ import http.client
 import json
 import re
 import socket
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
@@ -29,13 +31,50 @@ class EngineRefused(HostError):
         super().__init__(f"{what}: {status} {self.detail}")
 
 
-class EngineApi:
-    """The API of one engine. address, port: where it listens; timeout_s: for each request."""
+API_SPEC: dict[str, Any] = {
+    "api_url": {"type": "str"},
+    "api_token": {"type": "str", "no_log": True},
+    "api_ca": {"type": "path"},
+    "api_certificate": {"type": "path"},
+}
 
-    def __init__(self, address: str = "127.0.0.1", port: int = 8080, timeout_s: float = 5.0) -> None:
+
+def engine_api(params: dict[str, Any], address: str, port: int) -> EngineApi:
+    """The client that a module's options of API_SPEC ask for; address and port where no api_url is given."""
+    scheme = "https" if params["api_ca"] or params["api_certificate"] else "http"
+    if params["api_url"]:
+        scheme, address, port = _parts(params["api_url"])
+    return EngineApi(address, port, token=params["api_token"], tls=scheme == "https", ca=params["api_ca"], certificate=params["api_certificate"])
+
+
+def _parts(url: str) -> tuple[str, str, int]:
+    expected = f"api_url: expected http://HOST:PORT or https://HOST:PORT, found {url!r}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as wrong:
+        raise HostError(expected) from wrong
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
+        raise HostError(expected)
+    return parts.scheme, parts.hostname, port
+
+
+class EngineApi:
+    """The API of one engine.
+
+    address, port: where it listens; timeout_s: for each request; token: bearer token; ca: file with the authorities that may have signed
+    the engine's certificate, its name is checked; certificate: file whose first certificate must be the engine's, whatever its name.
+    """
+
+    def __init__(self, address: str = "127.0.0.1", port: int = 8080, timeout_s: float = 5.0, token: str | None = None,
+                 tls: bool = False, ca: str | None = None, certificate: str | None = None) -> None:
         self.address = address
         self.port = port
         self.timeout_s = timeout_s
+        self.token = token
+        self.tls = tls or bool(ca or certificate)
+        self.ca = ca
+        self.certificate = certificate
 
     def status(self) -> dict[str, Any]:
         return self._ask("GET", "/api/v1/status")
@@ -77,10 +116,15 @@ class EngineApi:
         """HTTP status and text of the answer, whatever it is; EngineUnreachable when there is none."""
         # http.client knows no proxy: the API is on this host, whatever http_proxy says.
         what = self._what(method, path)
-        link = http.client.HTTPConnection(self.address, self.port, timeout=timeout_s or self.timeout_s)
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        payload = None if body is None else json.dumps(body)
+        if payload:
+            headers["Content-Type"] = "application/json"
+        link = self._link(timeout_s or self.timeout_s)
         try:
-            payload = None if body is None else json.dumps(body)
-            link.request(method, path, payload, {"Content-Type": "application/json"} if payload else {})
+            link.connect()
+            self._refuse_another(link, what)
+            link.request(method, path, payload, headers)
             answer = link.getresponse()
             return answer.status, answer.read().decode("utf-8", "replace")
         except socket.timeout as late:
@@ -89,3 +133,28 @@ class EngineApi:
             raise EngineUnreachable(f"{what}: {getattr(wrong, 'strerror', None) or wrong or type(wrong).__name__}") from wrong
         finally:
             link.close()
+
+    def _link(self, timeout_s: float) -> http.client.HTTPConnection:
+        if not self.tls:
+            return http.client.HTTPConnection(self.address, self.port, timeout=timeout_s)
+        try:
+            context = ssl.create_default_context(cafile=self.ca)
+        except OSError as wrong:
+            raise EngineUnreachable(f"{self.ca}: expected certificates in PEM: {wrong}") from wrong
+        if self.certificate:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE  # _refuse_another looks at the very certificate
+        return http.client.HTTPSConnection(self.address, self.port, timeout=timeout_s, context=context)
+
+    def _refuse_another(self, link: http.client.HTTPConnection, what: str) -> None:
+        """Raise when a certificate is expected and the peer has another one; before anything, the token too, is sent."""
+        if not self.certificate:
+            return
+        try:
+            with open(self.certificate, encoding="ascii", errors="replace") as file:
+                first = file.read().partition("-----END CERTIFICATE-----")
+            expected = ssl.PEM_cert_to_DER_cert(first[0][first[0].find("-----BEGIN CERTIFICATE-----"):] + first[1])
+        except (OSError, ValueError) as wrong:
+            raise EngineUnreachable(f"{self.certificate}: expected a certificate in PEM: {wrong}") from wrong
+        if link.sock.getpeercert(binary_form=True) != expected:
+            raise EngineUnreachable(f"{what}: has another certificate than the first in {self.certificate}; was it replaced without a reload?")

@@ -19,6 +19,7 @@ GUARD_SPEC = {
     "options": {
         "service": {"type": "str", "required": True},
         "config": {"type": "path", "required": True},
+        "api_token": {"type": "str", "no_log": True},
         "allow_disruption": {"type": "bool", "default": False},
     },
 }
@@ -37,7 +38,7 @@ def refuse_disruption(guard: dict[str, Any] | None, plan: Plan, host: Host, run_
         return
     what = ", ".join(difference.path for difference in plan.differences[:3]) + (", …" if len(plan.differences) > 3 else "")
     try:
-        status = EngineApi(**_address(host.read(guard["config"]))).status()
+        status = EngineApi(**_address(host.read(guard["config"])), token=guard.get("api_token")).status()
     except (EngineUnreachable, EngineRefused) as silent:
         raise HostError(f"refused, nothing was changed: {guard['service']} is {unit} and cannot be asked whether it trades ({silent}); "
                         f"would change {what}; stop it or set allow_disruption") from silent
@@ -57,6 +58,7 @@ def _address(config: str | None) -> dict[str, Any]:
     """Where the running engine listens, by the configuration that it was started with; the default when that cannot be read."""
     try:
         api = json.loads(config or "{}").get("api", {})
-        return {"address": api.get("listen", "127.0.0.1"), "port": int(api.get("port", 8080))}
+        tls = api.get("tls") or {}
+        return {"address": api.get("listen", "127.0.0.1"), "port": int(api.get("port", 8080)), "certificate": tls.get("certificate")}
     except (AttributeError, TypeError, ValueError):
         return {}

@@ -14,7 +14,9 @@ description:
     the control API for health, database and venues, the log files for their growth.
   - A negative answer is a row of the result, never a failure of the task; the caller judges. Changes nothing.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment:
+  - hft.ops.attributes
+  - hft.ops.engine_api
 options:
   home:
     description: Home of the installation; holds C(current), C(bin) and C(config).
@@ -87,7 +89,8 @@ import os
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused, EngineUnreachable
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_environment import api_tokens
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
@@ -109,7 +112,8 @@ class Checks:
         program = str(self._host.path(f"{self._home}/bin/hft_system"))
         if not os.access(program, os.X_OK):
             return 127, f"{self._home}/bin/hft_system: not there or not executable"
-        rc, out, err = self._module.run_command([program, *arguments])
+        tokens = api_tokens(self._host.read(f"{self._home}/.env"))
+        rc, out, err = self._module.run_command([program, *arguments], environ_update=tokens)
         return rc, (out + err).strip()
 
     def binary(self) -> None:
@@ -139,10 +143,9 @@ class Checks:
         self._row("service running", ok, f"{name} {unit.active_state}, {unit.enablement}")
 
     def api(self) -> None:
-        api = EngineApi(self._module.params["api_address"], self._module.params["api_port"])
         try:
-            status = api.status()
-        except (EngineRefused, EngineUnreachable) as silent:
+            status = engine_api(self._module.params, self._module.params["api_address"], self._module.params["api_port"]).status()
+        except HostError as silent:
             for check in ("API answering", "database reachable", "venue connected"):
                 self._row(check, False, str(silent))
             return
@@ -170,6 +173,7 @@ class Checks:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **API_SPEC,
             "home": {"type": "path", "default": "/opt/hft_system"},
             "service": {"type": "str", "default": "hft_system"},
             "config": {"type": "path"},

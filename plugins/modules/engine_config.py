@@ -58,6 +58,7 @@ options:
     suboptions:
       service: {description: systemd unit that runs the engine., type: str, required: true}
       config: {description: Configuration of the running engine; tells where its API listens., type: path, required: true}
+      api_token: {description: Token with the scope read for its API; not needed where it has none., type: str}
       allow_disruption: {description: Change a trading engine all the same., type: bool, default: false}
 seealso:
   - module: hft.ops.engine_release
@@ -96,6 +97,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._engine_environment import api_tokens
 from ansible_collections.hft.ops.plugins.module_utils._engine_guard import GUARD_SPEC, refuse_disruption
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
@@ -155,7 +157,8 @@ def _validate_config(module: AnsibleModule, host: Host, config: str) -> bool:
         candidate = os.path.join(scratch, os.path.basename(module.params["path"]))
         with open(candidate, "w", encoding="utf-8") as out:
             out.write(config)
-        rc, out, err = module.run_command([program, "--validate-config", f"--config={candidate}"])
+        rc, out, err = module.run_command([program, "--validate-config", f"--config={candidate}"],
+                                          environ_update=api_tokens(module.params["environment"]))
     if rc != 0:
         lines = f"{err}\n{out}".replace(candidate, module.params["path"]).splitlines()
         said = "; ".join(line.strip() for line in lines if line.strip()) or f"exit status {rc}"

@@ -13,7 +13,9 @@ description:
   - Asks the engine's control API on the host for its status. Changes nothing.
   - With O(version) it is a proof, waits until the engine answers with that version, and fails when it does not.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment:
+  - hft.ops.attributes
+  - hft.ops.engine_api
 options:
   address:
     description: Where the API listens.
@@ -63,12 +65,14 @@ status:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused, EngineUnreachable
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, EngineUnreachable, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **API_SPEC,
             "address": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 8080},
             "version": {"type": "str"},
@@ -77,7 +81,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = module.params["version"]
-    api = EngineApi(module.params["address"], module.params["port"])
+    try:
+        api = engine_api(module.params, module.params["address"], module.params["port"])
+    except HostError as wrong:
+        module.fail_json(msg=str(wrong))
     status, reason = ask(api, wanted, 0 if module.check_mode else module.params["timeout"])
     if wanted and not module.check_mode:
         if reason:

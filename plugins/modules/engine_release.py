@@ -71,6 +71,7 @@ options:
     suboptions:
       service: {description: systemd unit that runs the engine., type: str, required: true}
       config: {description: Configuration of the running engine; tells where its API listens., type: path, required: true}
+      api_token: {description: Token with the scope read for its API; not needed where it has none., type: str}
       allow_disruption: {description: Change a trading engine all the same., type: bool, default: false}
   received:
     description: Where the archive lies on the host; set by the action plugin of this module alone.

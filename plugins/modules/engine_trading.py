@@ -17,7 +17,9 @@ description:
   - The engine decides about the lease. This module asks, it never takes.
   - In check mode tells which of these steps a run would take, by the engine's own status.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment:
+  - hft.ops.attributes
+  - hft.ops.engine_api
 options:
   state:
     description: Whether the engine on this host is to trade.
@@ -79,7 +81,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import hindrances, killed, orders, trading
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -90,6 +92,7 @@ _PAUSE_S = 0.2
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            **API_SPEC,
             "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
             "address": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int", "default": 8080},
@@ -99,8 +102,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     plan = Plan(module.check_mode)
-    api = EngineApi(module.params["address"], module.params["port"])
     try:
+        api = engine_api(module.params, module.params["address"], module.params["port"])
         result = Trading(api, plan, module.params["timeout"], module.params["settle"]).bring(module.params["state"])
     except HostError as wrong:
         module.fail_json(msg=str(wrong))

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -55,6 +56,11 @@ std::string Application::lock_data_dir() {
     lock_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
     if (!lock_) return "/engine/data_dir: " + path + ": " + std::strerror(errno);
     if (::flock(lock_.get(), LOCK_EX | LOCK_NB) != 0) return "/engine/data_dir: another engine runs in " + config_.data_dir;
+    // For hft_ctl: whom to signal. Without a number there, it says so.
+    const std::string pid = std::to_string(::getpid()) + "\n";
+    if (::ftruncate(lock_.get(), 0) != 0 || ::pwrite(lock_.get(), pid.data(), pid.size(), 0) != static_cast<ssize_t>(pid.size())) {
+        return "/engine/data_dir: " + path + ": " + std::strerror(errno);
+    }
     return {};
 }
 
@@ -106,10 +112,14 @@ std::string Application::start() {
     if (std::string error = journal_.open(config_.data_dir + "/journal.bin", config_.database.queue_records); !error.empty()) return error;
     if (std::string error = build(); !error.empty()) return error;
     kill_switch_.load();
-    if (const KillState kill = kill_switch_.state(); kill.latched) {
-        core_->hot().killed = true;
-        if (!kill.rows_latched) keeper_->latch_rows(kill.reason);
-        report(LogLevel::warning, "killswitch", "latched since " + kill.since + ": " + kill.reason);
+    std::vector<std::string> scopes = kill_switch_.strategies();
+    scopes.insert(scopes.begin(), "");
+    for (const std::string& scope : scopes) {
+        const KillState latch = kill_switch_.state(scope);
+        if (!latch.latched) continue;
+        killed(scope) = true;
+        if (!latch.rows_latched) keeper_->latch_rows(latch.reason, scope);
+        report(LogLevel::warning, "killswitch", "latched since " + latch.since + ": " + latch.reason, scope);
     }
     probe_huge_pages(grants_);
     lock_memory(grants_);
@@ -150,22 +160,37 @@ void Application::command(const Command& command) {
     while (!commands_->push(command)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
-std::string Application::kill(const std::string& reason) {
-    core_->hot().killed.store(true, std::memory_order_release);
-    std::string error = kill_switch_.latch(reason);
-    keeper_->latch_rows(reason);
-    report(LogLevel::error, "killswitch", "latched: " + reason);
-    if (!error.empty()) report(LogLevel::error, "killswitch", "not persisted: " + error);
+std::atomic<bool>& Application::killed(const std::string& strategy) {
+    for (std::size_t i = 0; i < config_.strategies.size(); ++i) {
+        if (config_.strategies[i].id == strategy) return core_->view(i).killed;
+    }
+    // A latch of a strategy that is not here any more, or of all.
+    return core_->hot().killed;
+}
+
+std::string Application::kill(const std::string& reason, const std::string& strategy) {
+    killed(strategy).store(true, std::memory_order_release);
+    // Only asks the rows; asked first, so that watch() does not take the rows of an earlier latch for those of this one.
+    keeper_->latch_rows(reason, strategy);
+    std::string error = kill_switch_.latch(reason, strategy);
+    report(LogLevel::error, "killswitch", "latched: " + reason, strategy);
+    if (!error.empty()) report(LogLevel::error, "killswitch", "not persisted: " + error, strategy);
     return error;
 }
 
-RoleAnswer Application::clear_kill(const std::string& reason) {
-    if (!kill_switch_.state().latched) return {};
-    RoleAnswer answer = keeper_->clear_kill();
+void Application::kill_by_signal() {
+    kill_switch_.load();
+    const KillState latch = kill_switch_.state();
+    static_cast<void>(kill(latch.latched ? latch.reason : "signal SIGUSR1"));
+}
+
+RoleAnswer Application::clear_kill(const std::string& reason, const std::string& strategy) {
+    if (!kill_switch_.state(strategy).latched) return {};
+    RoleAnswer answer = keeper_->clear_kill(strategy);
     if (answer.outcome != RoleOutcome::done) return answer;
-    if (std::string error = kill_switch_.clear(); !error.empty()) return {RoleOutcome::unavailable, error, {}, {}};
-    core_->hot().killed.store(false, std::memory_order_release);
-    report(LogLevel::warning, "killswitch", "cleared: " + reason);
+    if (std::string error = kill_switch_.clear(strategy); !error.empty()) return {RoleOutcome::unavailable, error, {}, {}};
+    killed(strategy).store(false, std::memory_order_release);
+    report(LogLevel::warning, "killswitch", "cleared: " + reason, strategy);
     return {};
 }
 
@@ -177,7 +202,9 @@ void Application::report(LogLevel level, const std::string& kind, const std::str
 void Application::watch() {
     const std::uint64_t turns = core_->hot().turns.load(std::memory_order_relaxed);
     if (std::exchange(last_turns_, turns) != turns) last_moved_ = boot_ns();
-    if (keeper_->rows_latched()) kill_switch_.rows_latched();
+    if (!keeper_->rows_latched()) return;
+    kill_switch_.rows_latched();
+    for (const std::string& strategy : kill_switch_.strategies()) kill_switch_.rows_latched(strategy);
 }
 
 bool Application::hot_loop_moves() const { return boot_ns() - last_moved_.load() < kSecond; }

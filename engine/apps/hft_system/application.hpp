@@ -40,9 +40,11 @@ public:
 
     // To the hot thread, from any other.
     void command(const Command& command);
-    // The kill switch: memory, file, rows, in this order. Empty, or why a restart would forget it.
-    [[nodiscard]] std::string kill(const std::string& reason);
-    RoleAnswer clear_kill(const std::string& reason);
+    // The kill switch of one strategy, or of all: memory, file, rows. Empty, or why a restart would forget it.
+    [[nodiscard]] std::string kill(const std::string& reason, const std::string& strategy = {});
+    // After a signal that has latched memory already: the reason is in the file, if hft_ctl wrote one.
+    void kill_by_signal();
+    RoleAnswer clear_kill(const std::string& reason, const std::string& strategy = {});
     void report(LogLevel level, const std::string& kind, const std::string& text, const std::string& strategy = {});
     // Regular work of the main thread: is the hot loop alive, are the rows latched.
     void watch();
@@ -67,6 +69,8 @@ public:
 private:
     [[nodiscard]] std::string lock_data_dir();
     [[nodiscard]] std::string build();
+    // The flag of the scope that the hot thread obeys within one turn.
+    [[nodiscard]] std::atomic<bool>& killed(const std::string& strategy);
 
     EngineConfig config_;
     std::string config_dir_;

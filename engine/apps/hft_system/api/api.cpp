@@ -12,13 +12,16 @@ bool means(std::string_view method, const Route& route) {
     return method == route.method || (method == "HEAD" && route.method == "GET" && route.scope == Scope::open);
 }
 
-HttpResponse answer(Application& app, const HttpRequest& request, bool only_open) {
+HttpResponse answer(Application& app, const Tokens& tokens, const HttpRequest& request, bool only_open) {
     std::string allow;
     for (const Route& route : routes()) {
         if (only_open && route.scope != Scope::open) continue;
         Call call{app, request, {}};
         if (!fits(route.path, request.target, call.id)) continue;
-        if (means(request.method, route)) return route.handler(call);
+        if (means(request.method, route)) {
+            const Access access = tokens.check(request.authorization, route.scope);
+            return access == Access::granted ? route.handler(call) : denied(access, route.scope);
+        }
         allow += (allow.empty() ? "" : ", ") + std::string(route.method);
     }
     return allow.empty() ? problem(404, "no such resource: " + request.target) : not_allowed(allow);
@@ -28,8 +31,8 @@ HttpResponse answer(Application& app, const HttpRequest& request, bool only_open
 
 HttpResponse refusal(unsigned status, const std::string& detail) { return problem(status, detail); }
 
-HttpResponse metrics_api(Application& app, const HttpRequest& request) { return answer(app, request, true); }
+HttpResponse metrics_api(Application& app, const HttpRequest& request) { return answer(app, Tokens{}, request, true); }
 
-HttpResponse control_api(Application& app, const HttpRequest& request) { return answer(app, request, false); }
+HttpResponse control_api(Application& app, const Tokens& tokens, const HttpRequest& request) { return answer(app, tokens, request, false); }
 
 }  // namespace hft

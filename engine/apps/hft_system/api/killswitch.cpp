@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
+#include <algorithm>
+
 #include "apps/hft_system/api/handlers.hpp"
 #include "apps/hft_system/api/replies.hpp"
 
@@ -8,12 +10,28 @@ namespace {
 
 using Json = nlohmann::json;
 
-Json kill_json(Application& app) {
-    const KillState state = app.kill_switch().state();
+Json latch_json(Application& app, const std::string& strategy) {
+    const KillState state = app.kill_switch().state(strategy);
     return {{"latched", state.latched},
             {"reason", state.reason.empty() ? Json(nullptr) : Json(state.reason)},
             {"since", state.since.empty() ? Json(nullptr) : Json(state.since)},
             {"rows_latched", state.latched && (state.rows_latched || app.keeper().rows_latched())}};
+}
+
+Json kill_json(Application& app) {
+    Json json = latch_json(app, "");
+    json["strategies"] = Json::array();
+    for (const std::string& strategy : app.kill_switch().strategies()) {
+        Json one = latch_json(app, strategy);
+        one["strategy"] = strategy;
+        json["strategies"].push_back(one);
+    }
+    return json;
+}
+
+bool known(const Application& app, const std::string& strategy) {
+    const auto& list = app.config().strategies;
+    return strategy.empty() || std::any_of(list.begin(), list.end(), [&](const StrategyConfig& s) { return s.id == strategy; });
 }
 
 }  // namespace
@@ -22,17 +40,18 @@ HttpResponse get_killswitch(const Call& call) { return json_response(kill_json(c
 
 HttpResponse latch_killswitch(const Call& call) {
     HttpResponse why;
-    const std::optional<std::string> reason = reason_of(call.request, why);
-    if (!reason) return why;
-    const std::string error = call.app.kill(*reason);
+    const std::optional<Reason> given = reason_of(call.request, why);
+    if (!given) return why;
+    if (!known(call.app, given->strategy)) return problem(404, "no strategy \"" + given->strategy + "\"");
+    const std::string error = call.app.kill(given->reason, given->strategy);
     return error.empty() ? json_response(kill_json(call.app)) : problem(500, "latched, but a restart would forget it: " + error);
 }
 
 HttpResponse clear_killswitch(const Call& call) {
     HttpResponse why;
-    const std::optional<std::string> reason = reason_of(call.request, why);
-    if (!reason) return why;
-    const RoleAnswer answer = call.app.clear_kill(*reason);
+    const std::optional<Reason> given = reason_of(call.request, why);
+    if (!given) return why;
+    const RoleAnswer answer = call.app.clear_kill(given->reason, given->strategy);
     return answer.outcome == RoleOutcome::done ? json_response(kill_json(call.app)) : problem(503, "still latched: " + answer.detail);
 }
 

@@ -17,6 +17,10 @@ const char* title_of(unsigned status) {
     switch (status) {
         case 400:
             return "Bad Request";
+        case 401:
+            return "Unauthorized";
+        case 403:
+            return "Forbidden";
         case 404:
             return "Not Found";
         case 405:
@@ -25,6 +29,8 @@ const char* title_of(unsigned status) {
             return "Conflict";
         case 413:
             return "Content Too Large";
+        case 429:
+            return "Too Many Requests";
         case 431:
             return "Request Header Fields Too Large";
         case 503:
@@ -52,7 +58,19 @@ HttpResponse problem(unsigned status, const std::string& detail, Json extra) {
 
 HttpResponse not_allowed(const std::string& allow) {
     HttpResponse response = problem(405, "expected " + allow);
-    response.allow = allow;
+    response.headers.emplace_back("Allow", allow);
+    return response;
+}
+
+HttpResponse denied(Access access, Scope wanted) {
+    // RFC 6750: which token would do, and whether there was one at all.
+    const std::string scope = to_text(wanted);
+    const bool forbidden = access == Access::forbidden;
+    HttpResponse response = forbidden ? problem(403, "this token does not have the scope " + scope)
+                                      : problem(401, "expected the header Authorization: Bearer with a token of the scope " + scope);
+    response.headers.emplace_back(
+        "WWW-Authenticate",
+        "Bearer realm=\"hft_system\"" + std::string(forbidden ? ", error=\"insufficient_scope\"" : "") + ", scope=\"" + scope + "\"");
     return response;
 }
 
@@ -63,26 +81,32 @@ HttpResponse problem_of(const RoleAnswer& answer) {
     return problem(answer.outcome == RoleOutcome::conflict ? 409 : 503, answer.detail, extra);
 }
 
+HttpResponse problem_of(const ConfigErrors& errors, unsigned status) {
+    Json list = Json::array();
+    for (const ConfigError& error : errors.all()) list.push_back({{"pointer", error.pointer}, {"detail", error.text}});
+    std::string text = errors.text();
+    std::replace(text.begin(), text.end(), '\n', ' ');
+    if (!text.empty()) text.pop_back();
+    return problem(status, text, {{"errors", list}});
+}
+
 std::optional<Json> body_object(const HttpRequest& request, const std::vector<std::string>& known, HttpResponse& why) {
     ConfigErrors errors;
     Json json = parse_config(request.body, errors);
     if (errors.empty()) ConfigObject(&json, "", known, errors);
     if (errors.empty()) return json;
-    std::string text = errors.text();
-    std::replace(text.begin(), text.end(), '\n', ' ');
-    text.pop_back();
-    why = problem(400, text);
+    why = problem_of(errors);
     return std::nullopt;
 }
 
-std::optional<std::string> reason_of(const HttpRequest& request, HttpResponse& why) {
-    const std::optional<Json> body = body_object(request, {"reason"}, why);
+std::optional<Reason> reason_of(const HttpRequest& request, HttpResponse& why) {
+    const std::optional<Json> body = body_object(request, {"reason", "strategy"}, why);
     if (!body) return std::nullopt;
-    const bool good = body->contains("reason") && (*body)["reason"].is_string() &&
-                      !(*body)["reason"].get_ref<const std::string&>().empty() &&
-                      (*body)["reason"].get_ref<const std::string&>().size() <= kMaxReason;
-    if (good) return (*body)["reason"].get<std::string>();
-    why = problem(400, "/reason: expected text of 1 to " + std::to_string(kMaxReason) + " characters");
+    ConfigErrors errors;
+    const ConfigObject object(&*body, "", {"reason", "strategy"}, errors);
+    Reason given{object.text("reason", kMaxReason), object.name("strategy", StrategyName::kCapacity, "")};
+    if (errors.empty()) return given;
+    why = problem_of(errors);
     return std::nullopt;
 }
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "apps/hft_system/api/handlers.hpp"
+#include "apps/hft_system/api/tokens.hpp"
 
 namespace hft {
-
-// What a caller must be allowed to: nothing at all, to look, to act, to stop.
-enum class Scope : std::uint8_t { open, read, operate, kill };
 
 struct Route {
     std::string_view method;
@@ -22,6 +19,9 @@ struct Route {
 
 // Everything engine/openapi.yaml describes, one line each.
 const std::vector<Route>& routes();
+
+// The switch that stops everything is pulled whatever else the client has asked before.
+bool never_limited(const HttpRequest& request);
 
 // Does the path fit the pattern; id becomes what stands for {id}.
 bool fits(std::string_view pattern, std::string_view path, std::string& id);

@@ -17,8 +17,8 @@ Json strategy_json(Application& app, const LoadedStrategy& strategy, const std::
     const Nanos now = boot_ns();
     const double left = static_cast<double>(std::max<Nanos>(0, view.right_until.load() - now)) / 1e9;
     const bool venue_up = app.core().venue_up(app.config().venue_index(config.venue));
-    const bool trading = view.running.load() && view.active.load() && left > 0 && hot.enabled.load() && !hot.killed.load() && venue_up &&
-                         !hot.queue_full.load();
+    const bool trading = view.running.load() && view.active.load() && left > 0 && hot.enabled.load() && !hot.killed.load() &&
+                         !view.killed.load() && venue_up && !hot.queue_full.load();
     Json json = {{"id", config.id},
                  {"type", config.type},
                  {"venue", config.venue},
@@ -28,7 +28,7 @@ Json strategy_json(Application& app, const LoadedStrategy& strategy, const std::
                  {"paper_trading", view.paper.load()},
                  {"holder", row.holder.empty() ? Json(nullptr) : Json(row.holder)},
                  {"epoch", row.epoch},
-                 {"killed", row.killed},
+                 {"killed", row.killed || view.killed.load()},
                  {"lease_seconds_left", left},
                  {"open_orders", view.open_orders.load()},
                  {"position", to_double(view.position.load())},
