@@ -346,7 +346,8 @@ RoleAnswer LeaseKeeper::carry_out_add(std::size_t index, const LeasedStrategy& s
     tick();
     // A kill of this engine holds for what comes later too.
     const std::lock_guard lock(mutex_);
-    kill_pending_ = kill_pending_ || rows_latched_;
+    // What joins a latched engine is latched too.
+    if (core_.hot().killed.load()) kills_[strategy.id] = "the kill switch of the engine is latched";
     return {};
 }
 
