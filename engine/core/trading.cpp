@@ -75,7 +75,6 @@ public:
     std::uint64_t epoch = 0;
     bool running = false;
     bool active = false;       // fenced under epoch
-    bool trading = false;      // passed the gate at the last look
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
     bool flattening = false;
@@ -162,13 +161,13 @@ void TradingCore::housekeeping(Nanos now) noexcept {
     for (Slot* const at : live()) {
         Slot& slot = *at;
         const bool may = gate(slot, now) == RiskCheck::none;
-        // A grant that ended takes the open orders with it.
-        if (slot.trading && !may) {
+        // A grant that ended takes the open orders with it, also one that was placed since the last look.
+        if (!may && slot.orders.size() != 0) {
             cancel_all(slot);
             gateway_.flush(slot.venue);
         }
-        slot.trading = may;
         publish(slot);
+        slot.view.open_orders_copy.answer(slot.orders);
         if (slot.frozen) tell_drained(slot);
     }
 }
@@ -551,7 +550,6 @@ void TradingCore::abandon(Slot& slot) noexcept {
 
 void TradingCore::drop(Slot& slot) noexcept {
     slot.active = false;
-    slot.trading = false;
     slot.frozen = false;
     slot.flattening = false;
     slot.view.fence.store(FenceState::none, std::memory_order_release);
@@ -565,6 +563,7 @@ void TradingCore::load(Slot& slot) noexcept {
     StrategyView& view = slot.view;
     put(view.right_until, Nanos{0});
     put(view.stale, false);
+    put(view.killed, false);
     put(view.fence, FenceState::none);
     put(view.fence_epoch, std::uint64_t{0});
     put(view.fence_highest, std::uint64_t{0});

@@ -12,6 +12,7 @@
 #include "core/fact.hpp"
 #include "core/gateway.hpp"
 #include "core/histogram.hpp"
+#include "core/open_orders.hpp"
 #include "core/order_table.hpp"
 #include "core/position.hpp"
 #include "core/risk.hpp"
@@ -93,13 +94,14 @@ struct StrategyView {
     std::atomic<bool> frozen{false};        // for a transfer: no new order
     std::atomic<std::uint64_t> drained{0};  // number of the last freeze that ended with nothing open
     FinalState final_state;                 // of that freeze
-    std::atomic<bool> killed{false};  // the kill switch of this strategy alone; latched by control
+    std::atomic<bool> killed{false};        // the kill switch of this strategy alone; latched by control
     std::atomic<RiskCheck> halted{RiskCheck::none};
     std::atomic<FenceState> fence{FenceState::none};
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
     std::atomic<std::uint64_t> fence_highest{0};
     std::atomic<bool> stale{false};  // the venue refused us for our epoch
     std::atomic<std::uint32_t> open_orders{0};
+    OpenOrdersCopy open_orders_copy;
     std::atomic<Quantity> position{0};
     std::atomic<double> average_price{0};
     std::atomic<double> realised_pnl{0};

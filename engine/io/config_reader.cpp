@@ -124,6 +124,13 @@ std::string ConfigErrors::text() const {
     return out;
 }
 
+std::string ConfigErrors::one_line() const {
+    std::string line = text();
+    while (!line.empty() && line.back() == '\n') line.pop_back();
+    for (std::size_t at = line.find('\n'); at != std::string::npos; at = line.find('\n', at)) line.replace(at, 1, "; ");
+    return line;
+}
+
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
     std::string best;
     std::size_t best_distance = std::max<std::size_t>(2, word.size() / 2);

@@ -23,6 +23,8 @@ public:
     [[nodiscard]] const std::vector<ConfigError>& all() const noexcept { return errors_; }
     // One line an error: <pointer>: <text>.
     [[nodiscard]] std::string text() const;
+    // The same in one line, for an answer.
+    [[nodiscard]] std::string one_line() const;
 
 private:
     std::vector<ConfigError> errors_;

@@ -36,9 +36,9 @@ std::string random_incarnation() {
 
 }  // namespace
 
-Application::Application(EngineConfig config, std::string config_dir, std::string password, std::string version, Log& log)
+Application::Application(EngineConfig config, std::string config_path, std::string password, std::string version, Log& log)
     : config_(std::move(config)),
-      config_dir_(std::move(config_dir)),
+      config_file_(std::move(config_path), config_.json()),
       password_(std::move(password)),
       version_(std::move(version)),
       log_(log),
@@ -161,10 +161,8 @@ void Application::command(const Command& command) {
 }
 
 std::atomic<bool>& Application::killed(const std::string& strategy) {
-    for (std::size_t i = 0; i < config_.strategies.size(); ++i) {
-        if (config_.strategies[i].id == strategy) return core_->view(i).killed;
-    }
-    // A latch of a strategy that is not here any more, or of all.
+    if (const auto loaded = strategies_.find(strategy); loaded) return core_->view(loaded->index).killed;
+    // Of all, or of a strategy that is not here: in doubt nothing trades.
     return core_->hot().killed;
 }
 
@@ -189,7 +187,9 @@ RoleAnswer Application::clear_kill(const std::string& reason, const std::string&
     RoleAnswer answer = keeper_->clear_kill(strategy);
     if (answer.outcome != RoleOutcome::done) return answer;
     if (std::string error = kill_switch_.clear(strategy); !error.empty()) return {RoleOutcome::unavailable, error, {}, {}};
-    killed(strategy).store(false, std::memory_order_release);
+    std::atomic<bool>& flag = killed(strategy);
+    const bool of_all = &flag == &core_->hot().killed;
+    if (!of_all || !kill_switch_.state().latched) flag.store(false, std::memory_order_release);
     report(LogLevel::warning, "killswitch", "cleared: " + reason, strategy);
     return {};
 }

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "apps/hft_system/config_file.hpp"
 #include "apps/hft_system/kill_switch.hpp"
 #include "apps/hft_system/strategy_registry.hpp"
 #include "core/hot_loop.hpp"
@@ -27,8 +29,8 @@ namespace hft {
 // The parts of one engine and their threads. Starts standby, with nothing running.
 class Application {
 public:
-    // config_dir: where the configuration lies, with strategies/ beside it.
-    Application(EngineConfig config, std::string config_dir, std::string password, std::string version, Log& log);
+    // config_path: the file of the configuration, with strategies/ beside it.
+    Application(EngineConfig config, std::string config_path, std::string password, std::string version, Log& log);
     ~Application();
     Application(const Application&) = delete;
     Application& operator=(const Application&) = delete;
@@ -54,7 +56,8 @@ public:
     [[nodiscard]] bool lease_state_known() const { return keeper_->connected() && keeper_->rows_known(); }
 
     [[nodiscard]] const EngineConfig& config() const noexcept { return config_; }
-    [[nodiscard]] const std::string& config_dir() const noexcept { return config_dir_; }
+    [[nodiscard]] ConfigFile& config_file() noexcept { return config_file_; }
+    [[nodiscard]] std::string config_dir() const { return std::filesystem::path(config_file_.path()).parent_path().string(); }
     [[nodiscard]] StrategyRegistry& strategies() noexcept { return strategies_; }
     [[nodiscard]] const std::string& version() const noexcept { return version_; }
     [[nodiscard]] const std::string& holder() const noexcept { return holder_; }
@@ -73,7 +76,7 @@ private:
     [[nodiscard]] std::atomic<bool>& killed(const std::string& strategy);
 
     EngineConfig config_;
-    std::string config_dir_;
+    ConfigFile config_file_;
     std::string password_;
     std::string version_;
     Log& log_;

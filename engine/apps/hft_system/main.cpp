@@ -103,8 +103,7 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
 
     const char* password = std::getenv("DB_PASSWORD");
     if (password == nullptr) log.write(LogLevel::warning, "DB_PASSWORD is not in the environment; trying without a password");
-    const std::string config_dir = std::filesystem::absolute(path).parent_path().string();
-    Application app(config, config_dir, password == nullptr ? "" : password, HFT_VERSION, log);
+    Application app(config, std::filesystem::absolute(path).string(), password == nullptr ? "" : password, HFT_VERSION, log);
     if (std::string error = app.start(); !error.empty()) {
         log.write(LogLevel::error, error);
         return 1;

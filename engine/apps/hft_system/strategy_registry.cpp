@@ -17,13 +17,6 @@ using Outcome = StrategyAnswer::Outcome;
 constexpr const char* kStuck = "the hot loop did not take the change within a second";
 
 // On one line: it becomes the detail of a problem document.
-std::string one_line(const ConfigErrors& errors) {
-    std::string text = errors.text();
-    if (!text.empty()) text.pop_back();
-    for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at)) text.replace(at, 1, "; ");
-    return text;
-}
-
 StrategySetup setup_of(const StrategyConfig& strategy, std::size_t venue, std::unique_ptr<Strategy> made) {
     StrategySetup setup;
     setup.name = StrategyName(strategy.id);
@@ -104,7 +97,7 @@ StrategyAnswer StrategyRegistry::load(const Json& json) {
     const std::lock_guard one(changing_);
     ConfigErrors errors;
     StrategyConfig strategy = read_strategy(json, "", around_, errors);
-    if (!errors.empty()) return {Outcome::invalid, one_line(errors)};
+    if (!errors.empty()) return {Outcome::invalid, errors.one_line()};
     if (find(strategy.id)) return {Outcome::conflict, "strategy \"" + strategy.id + "\" is loaded already; DELETE it first"};
     std::string error;
     auto made = make(strategy, error);
@@ -158,7 +151,7 @@ StrategyAnswer StrategyRegistry::configure(const std::string& id, const Json& ch
     wanted.merge_patch(changes);
     StrategyConfig changed;
     if (errors.empty()) changed = read_strategy(wanted, "", around_, errors);
-    if (!errors.empty()) return {Outcome::invalid, one_line(errors)};
+    if (!errors.empty()) return {Outcome::invalid, errors.one_line()};
 
     StrategyView& view = core_->view(strategy->index);
     std::uint32_t& ticket = tickets_[strategy->index];

@@ -24,6 +24,9 @@ HttpResponse status(const Call& call);
 HttpResponse positions(const Call& call);
 HttpResponse get_config(const Call& call);  // config.cpp
 HttpResponse put_config(const Call& call);
+HttpResponse config_status(const Call& call);
+HttpResponse reload_config(const Call& call);
+HttpResponse orders(const Call& call);          // orders.cpp
 HttpResponse get_killswitch(const Call& call);  // killswitch.cpp
 HttpResponse latch_killswitch(const Call& call);
 HttpResponse clear_killswitch(const Call& call);

@@ -26,7 +26,8 @@ HttpResponse shown(const Call& call, const LoadedStrategy& strategy, unsigned st
 HttpResponse set_running(const Call& call, bool start) {
     const auto strategy = call.app.strategies().find(call.id);
     if (!strategy) return unknown(call);
-    if (start && (call.app.core().hot().killed.load() || call.app.core().view(strategy->index).killed.load())) return problem(409, "the kill switch is latched");
+    if (start && (call.app.core().hot().killed.load() || call.app.core().view(strategy->index).killed.load()))
+        return problem(409, "the kill switch is latched");
     Command command;
     command.kind = start ? Command::Kind::start : Command::Kind::stop;
     command.strategy = strategy->index;

@@ -57,12 +57,7 @@ public:
         return names;
     }
     [[nodiscard]] bool good() const { return errors_.empty(); }
-    [[nodiscard]] HttpResponse why() const {
-        std::string text = errors_.text();
-        std::replace(text.begin(), text.end(), '\n', ' ');
-        text.pop_back();
-        return problem(400, text);
-    }
+    [[nodiscard]] HttpResponse why() const { return problem(400, errors_.one_line()); }
 
 private:
     ConfigErrors errors_;
