@@ -45,7 +45,8 @@ public:
         tick_number = epoch = 0;
         freeze = 0;
         abandoned = 0;
-        running = active = trading = frozen = may_place = sent_in_tick = false;
+        running = active = frozen = flattening = may_place = sent_in_tick = false;
+        flatten_tick = 0;
         halted = RiskCheck::none;
         taken = true;
     }
