@@ -79,6 +79,7 @@ TEST_F(StrategyLease, TheBudgetMovesWithATransfer) {
     ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
     EXPECT_TRUE(bounded(*blue_, 50));
     budget(4);
+    ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
     ASSERT_EQ(green_->keeper().arm({"t1", {"mm"}}).outcome, RoleOutcome::done);
     budget(5);  // changed between arm and handover: found right behind it
     TransferRequest request;
@@ -123,6 +124,7 @@ TEST_F(StrategyLease, AStrategyComesWithoutALeaseGetsOneAndLeaves) {
 }
 
 TEST_F(StrategyLease, AKillHoldsForWhatComesLater) {
+    blue_->core().hot().killed = true;
     blue_->keeper().latch_rows("test");
     ASSERT_TRUE(eventually([&] { return blue_->keeper().rows_latched(); }));
     const std::size_t at = load(*blue_);
@@ -136,6 +138,7 @@ TEST_F(StrategyLease, AKillHoldsForWhatComesLater) {
 TEST_F(StrategyLease, WhatIsArmedStays) {
     green_ = engine("green", "2");
     ASSERT_TRUE(eventually([&] { return green_->ready(); }));
+    ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
     ASSERT_EQ(green_->keeper().arm({"t1", {"mm"}}).outcome, RoleOutcome::done);
     EXPECT_NE(green_->keeper().remove(0).detail.find("armed for transfer t1"), std::string::npos);
 }
