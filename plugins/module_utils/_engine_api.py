@@ -44,7 +44,8 @@ def engine_api(params: dict[str, Any], address: str, port: int) -> EngineApi:
     scheme = "https" if params["api_ca"] or params["api_certificate"] else "http"
     if params["api_url"]:
         scheme, address, port = _parts(params["api_url"])
-    return EngineApi(address, port, token=params["api_token"], tls=scheme == "https", ca=params["api_ca"], certificate=params["api_certificate"])
+    return EngineApi(address, port, token=params["api_token"], tls=scheme == "https", ca=params["api_ca"],
+                     certificate=params["api_certificate"])
 
 
 def _parts(url: str) -> tuple[str, str, int]:
@@ -157,4 +158,5 @@ class EngineApi:
         except (OSError, ValueError) as wrong:
             raise EngineUnreachable(f"{self.certificate}: expected a certificate in PEM: {wrong}") from wrong
         if link.sock.getpeercert(binary_form=True) != expected:
-            raise EngineUnreachable(f"{what}: has another certificate than the first in {self.certificate}; was it replaced without a reload?")
+            raise EngineUnreachable(f"{what}: has another certificate than the first in {self.certificate};"
+                                    " was it replaced without a reload?")

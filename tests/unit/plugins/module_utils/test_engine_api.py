@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused, EngineUnreachable, engine_api
@@ -39,7 +40,7 @@ def _certificate(folder: Path, name: str) -> tuple[str, str]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    seen: list[str | None] = []
+    seen: ClassVar[list[str | None]] = []
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -119,6 +120,7 @@ def test_a_url_that_is_none_is_refused(url: str) -> None:
 
 
 def test_tokens_of_an_environment_file_as_systemd_reads_them() -> None:
-    text = 'DB_PASSWORD="x"\nAPI_TOKENS_READ="a\\"b\\\\c,d"\n API_TOKENS_KILL=\'e\'\nAPI_TOKENS_OPERATE=f\n#API_TOKENS_READ="no"\nAPI_TOKENS="no"\n'
+    text = ('DB_PASSWORD="x"\nAPI_TOKENS_READ="a\\"b\\\\c,d"\n API_TOKENS_KILL=\'e\'\nAPI_TOKENS_OPERATE=f\n'
+            '#API_TOKENS_READ="no"\nAPI_TOKENS="no"\n')
     assert api_tokens(text) == {"API_TOKENS_READ": 'a"b\\c,d', "API_TOKENS_KILL": "e", "API_TOKENS_OPERATE": "f"}
     assert api_tokens(None) == {}
