@@ -1,14 +1,15 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell test test-fast test-all bench-engine clean
+.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
+KIT    := build/conformance/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR)" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: $(VENV)/.ready build/collections/ansible_collections/hft/ops   ## venv with the pinned tools (no host-wide change but python3-venv)
 
@@ -31,6 +32,16 @@ lab-down: setup ## remove the lab's hosts, their disks and their network
 
 shell: setup    ## a shell on one host: make shell HOST=hft-prod-01
 	@$(RUN) $(PYTHON) -m lab shell $(HOST)
+
+$(KIT)/.ready: tests/conformance/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(KIT) $<
+	@touch $@
+
+conformance: $(KIT)/.ready ## an engine against the contract: ENGINE_URL=http://…, or ENVIRONMENT=FILE for all of it
+	@$(KIT)/bin/python tests/conformance $(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)",--engine-url "$(ENGINE_URL)")
+
+conformance-self: $(KIT)/.ready ## our engine passes the kit, and each engine broken on purpose fails it
+	@$(KIT)/bin/python tests/conformance/selftest.py
 
 test: setup     ## the whole suite, by the stages and budgets of tests/stages.yml
 	@$(RUN) $(PYTHON) tests/run_stages.py --set test
