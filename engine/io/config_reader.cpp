@@ -263,7 +263,8 @@ Json parse_config(const std::string& text, ConfigErrors& errors) {
     Json json;
     try {
         json = Json::parse(text);
-    } catch (const Json::parse_error& error) {
+    } catch (const Json::exception& error) {
+        // A number that no double holds is not a parse_error there.
         errors.add("", std::string("not JSON: ") + error.what());
         return nullptr;
     }

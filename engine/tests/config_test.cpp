@@ -97,6 +97,9 @@ TEST(Config, NotJsonIsAnError) {
     ConfigErrors errors;
     parse_config("{\"a\": }", errors);
     EXPECT_NE(errors.text().find("not JSON"), std::string::npos);
+    ConfigErrors overflow;
+    parse_config("{\"a\": 1e999}", overflow);
+    EXPECT_NE(overflow.text().find("number overflow"), std::string::npos);
     ConfigErrors list;
     load_engine_config(Json::array(), list);
     EXPECT_EQ(list.text(), "/: expected an object, found []\n");
