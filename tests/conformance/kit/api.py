@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from kit.check import Broken
+from kit.check import Broken, polls
 
 _LIMIT_S = 30.0
+_TOO_MANY = 429
+_TOO_MANY_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,18 @@ class Api:
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 
     def call(self, method: str, path: str, body: object = None, *, raw: bytes | None = None, limit_s: float = _LIMIT_S) -> Reply:
-        """raw: bytes instead of a body that can be JSON. Raises OSError when nobody answers."""
+        """raw: bytes instead of a body that can be JSON. Too many requests are waited out. Raises OSError when nobody answers."""
         data = raw if raw is not None else None if body is None else json.dumps(body).encode()
         headers = dict(self.headers)
         if data is not None:
             headers["Content-Type"] = "application/json"
+        for _ in polls(limit_s, _TOO_MANY_PAUSE_S):
+            reply = self._once(method, path, data, headers, limit_s)
+            if reply.status != _TOO_MANY:
+                break
+        return reply
+
+    def _once(self, method: str, path: str, data: bytes | None, headers: dict[str, str], limit_s: float) -> Reply:
         connection = self._kind(self._host, self._port, timeout=limit_s)
         try:
             connection.request(method, self._root + path, data, headers)

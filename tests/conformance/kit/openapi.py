@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from kit.check import Broken, check
@@ -30,10 +31,13 @@ def hostile_writes(site: Site) -> None:
 
 def _run(site: Site, *options: str) -> None:
     headers = [part for name, value in site.one.api.headers.items() for part in ("-H", f"{name}: {value}")]
-    done = subprocess.run([
-        sys.executable, "-m", "schemathesis.cli", "run", str(_DESCRIPTION), "--url", site.one.api.url, "--phases", "coverage,fuzzing",
-        "--max-examples", "25", "--seed", "1", "--generation-deterministic", "--no-color", "--warnings", "off", *headers, *options,
-    ], capture_output=True, text=True, timeout=_LIMIT_S)
+    # It keeps notes in the folder it runs in.
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run([
+            sys.executable, "-m", "schemathesis.cli", "run", str(_DESCRIPTION), "--url", site.one.api.url, "--phases", "coverage,fuzzing",
+            "--max-examples", "25", "--seed", "1", "--generation-deterministic", "--no-color", "--warnings", "off", "--rate-limit", "auto",
+            *headers, *options,
+        ], capture_output=True, text=True, timeout=_LIMIT_S, cwd=folder)
     if done.returncode:
         raise Broken(_told(done.stdout + done.stderr))
 
