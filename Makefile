@@ -37,7 +37,7 @@ $(KIT)/.ready: tests/conformance/requirements.txt
 	@mkdir -p $(@D) && tests/bootstrap $(KIT) $<
 	@touch $@
 
-conformance: $(KIT)/.ready ## an engine against the contract: ENGINE_URL=http://…, or ENVIRONMENT=FILE for all of it
+conformance: $(KIT)/.ready ## an engine against the contract: ENGINE_URL=URL, or ENVIRONMENT=FILE for all of it
 	@$(KIT)/bin/python tests/conformance $(if $(ENVIRONMENT),--environment "$(ENVIRONMENT)",--engine-url "$(ENGINE_URL)")
 
 conformance-self: $(KIT)/.ready ## our engine passes the kit, and each engine broken on purpose fails it
