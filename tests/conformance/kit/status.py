@@ -45,6 +45,13 @@ def one_strategy(site: Site) -> None:
     site.one.api.get("/api/v1/strategies/conformance-none").must(404)
 
 
+@check("status.requires_restart", "/api/v1/config/status says whether the file needs a restart; a reload of the same changes nothing")
+def requires_restart(site: Site) -> None:
+    for reply in (site.one.api.get("/api/v1/config/status").must(200), site.one.api.call("POST", "/api/v1/config/reload").must(200)):
+        found = reply.json.get("requires_restart")
+        expect(found is False, f"{reply.request}: expected requires_restart false for an unchanged file, found {found}")
+
+
 @check("status.metrics", "metrics are Prometheus text")
 def metrics(site: Site) -> None:
     page = site.one.api.get("/api/v1/metrics").must(200)
