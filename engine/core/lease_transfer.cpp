@@ -93,10 +93,6 @@ RoleAnswer LeaseKeeper::carry_out_arm(const ArmRequest& request) {
         if (store_.session() == 0) continue;
         if (const std::string error = read_budget(entries_[*index]); !error.empty()) return unavailable(error);
     }
-    // What an earlier life of this engine left in the journal belongs into the state that is taken over.
-    if (!primary() && !wait_until(ports_.journal_empty, 5 * kSecond)) {
-        return unavailable("facts of an earlier run are not in the database yet");
-    }
     if (store_.session() == 0) return unavailable("no connection to a writable database");
     const LeaseReply reply = store_.arm(request.id, settings_.holder, request.strategies);
     if (reply.outcome == LeaseOutcome::failed || reply.outcome == LeaseOutcome::refused) {
