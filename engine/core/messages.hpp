@@ -157,7 +157,8 @@ struct FenceAck {
     bool complete = false;                     // false: fills after last_fill_id are missing, the venue's log does not reach back so far
     RejectReason reason = RejectReason::none;  // why it was refused
     std::uint32_t cancelled = 0;
-    Quantity position = 0;  // net of all fills of the strategy at this venue, all epochs
+    Quantity position = 0;          // net of all fills of the strategy at this venue, all epochs
+    std::uint32_t open_orders = 0;  // of the session that fenced: what it left open
     Nanos venue_ns = 0;
 };
 

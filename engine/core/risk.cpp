@@ -37,6 +37,8 @@ const char* to_text(RiskCheck check) noexcept {
             return "daily_loss";
         case RiskCheck::capital:
             return "capital";
+        case RiskCheck::reconcile:
+            return "reconcile";
     }
     return "none";
 }

@@ -27,8 +27,9 @@ enum class RiskCheck : std::uint8_t {
     price_collar,
     daily_loss,
     capital,
+    reconcile,  // we and the venue differ: a person decides
 };
-inline constexpr std::size_t kRiskChecks = 14;
+inline constexpr std::size_t kRiskChecks = 15;
 const char* to_text(RiskCheck check) noexcept;
 
 struct RiskLimits {

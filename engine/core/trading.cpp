@@ -406,17 +406,45 @@ void TradingCore::on_fence_ack(const FenceAck& message) noexcept {
     put(slot->view.fence_highest, message.highest);
     put(slot->view.fence_epoch, message.epoch);
     if (message.granted) {
-        const Quantity before = slot->book.state().quantity;
-        if (before != message.position) {
-            slot->book.adopt(message.position);
-            record_event(*slot, EventKind::reconciled, before, message.position);
-        }
+        compare(*slot, message);
         slot->active = true;
         record_event(*slot, EventKind::fenced, 0, message.position);
         record_position(*slot, message.venue_ns);
     }
     // Last: who waits for it finds the rest in place.
     slot->view.fence.store(message.granted ? FenceState::granted : FenceState::refused, std::memory_order_release);
+}
+
+// The venue answers in the order it was asked in: what is here and not yet answered was sent after the fence. So both sides
+// speak of the same moment, whether the strategy trades meanwhile or not. The venue is right; whether to trade on is not ours to say.
+void TradingCore::compare(Slot& slot, const FenceAck& venue) noexcept {
+    const Quantity before = slot.book.state().quantity;
+    std::uint32_t open = 0;
+    slot.orders.each([&](const OpenOrder& order) { open += order.status != OrderStatus::sent ? 1 : 0; });
+    ReconcileView& view = slot.view.reconcile;
+    put(view.position_here, before);
+    put(view.position_venue, venue.position);
+    put(view.open_orders_here, open);
+    put(view.open_orders_venue, venue.open_orders);
+    if (before != venue.position || open != venue.open_orders) {
+        bump(view.differences);
+        if (before != venue.position) slot.book.adopt(venue.position);
+        record_event(slot, EventKind::reconciled, before, venue.position);
+        if (block_on_difference_) {
+            count(RiskCheck::reconcile);
+            halt(slot, RiskCheck::reconcile);
+        }
+    }
+    view.done.store(view.done.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+void TradingCore::send_fence(const Slot& slot) noexcept {
+    Fence message;
+    message.strategy = slot.name;
+    message.epoch = slot.epoch;
+    message.last_fill_id = slot.book.state().last_fill_id;
+    gateway_.send(slot.venue, message);
+    gateway_.flush(slot.venue);
 }
 
 void TradingCore::on_venue_up(std::size_t venue) noexcept { put(venue_up_[venue], true); }
@@ -486,6 +514,10 @@ void TradingCore::apply(const Command& command) noexcept {
             slot.freeze = command.freeze;
             slot.abandoned = 0;
             return;
+        case Command::Kind::reconcile:
+            // Under the epoch we hold the venue shuts nobody out: it only tells how things stand.
+            if (slot.active) send_fence(slot);
+            return;
         case Command::Kind::thaw:
             slot.frozen = false;
             return;
@@ -508,12 +540,7 @@ void TradingCore::apply(const Command& command) noexcept {
                 return;
             }
             slot.view.fence.store(FenceState::pending, std::memory_order_release);
-            Fence message;
-            message.strategy = slot.name;
-            message.epoch = command.epoch;
-            message.last_fill_id = slot.book.state().last_fill_id;
-            gateway_.send(slot.venue, message);
-            gateway_.flush(slot.venue);
+            send_fence(slot);
             return;
         }
         case Command::Kind::drop:

@@ -51,7 +51,8 @@ struct Command {
         unload,
         configure,
         budget,
-        flatten
+        flatten,
+        reconcile
     };
     Kind kind = Kind::stop;
     std::size_t strategy = 0;
@@ -76,6 +77,16 @@ struct FinalState {
     std::uint32_t unknown_orders = 0;  // given up by abandon: the venue's fence tells what became of them
 };
 
+// The last comparison with the venue: at each fence, and when asked for.
+struct ReconcileView {
+    std::atomic<std::uint64_t> done{0};  // how many so far; written last
+    std::atomic<Quantity> position_here{0};
+    std::atomic<Quantity> position_venue{0};
+    std::atomic<std::uint32_t> open_orders_here{0};
+    std::atomic<std::uint32_t> open_orders_venue{0};
+    std::atomic<std::uint64_t> differences{0};  // comparisons that found one
+};
+
 // What other threads may see of a strategy. Written by the hot thread, except right_until.
 struct StrategyView {
     std::atomic<bool> loaded{false};
@@ -93,8 +104,9 @@ struct StrategyView {
     std::atomic<bool> flattening{false};    // its position is being closed
     std::atomic<bool> frozen{false};        // for a transfer: no new order
     std::atomic<std::uint64_t> drained{0};  // number of the last freeze that ended with nothing open
-    FinalState final_state;                 // of that freeze
-    std::atomic<bool> killed{false};        // the kill switch of this strategy alone; latched by control
+    ReconcileView reconcile;
+    FinalState final_state;           // of that freeze
+    std::atomic<bool> killed{false};  // the kill switch of this strategy alone; latched by control
     std::atomic<RiskCheck> halted{RiskCheck::none};
     std::atomic<FenceState> fence{FenceState::none};
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
@@ -153,6 +165,8 @@ public:
     // After unload was carried out (view().loaded is false): ends the strategy, and the slot is free.
     void discard(std::size_t strategy);
 
+    // Before the threads start. False: a difference to the venue is taken over and counted, and trading goes on.
+    void block_on_difference(bool block) noexcept { block_on_difference_ = block; }
     [[nodiscard]] StrategyView& view(std::size_t strategy) noexcept;
     [[nodiscard]] HotView& hot() noexcept { return hot_; }
     [[nodiscard]] bool venue_up(std::size_t venue) const noexcept { return venue_up_[venue].load(std::memory_order_relaxed); }
@@ -178,6 +192,8 @@ private:
     void halt(Slot& slot, RiskCheck reason) noexcept;
     void drop(Slot& slot) noexcept;
     void flatten(Slot& slot, const Tick& tick) noexcept;
+    void compare(Slot& slot, const FenceAck& venue) noexcept;
+    void send_fence(const Slot& slot) noexcept;
     void tell_drained(Slot& slot) noexcept;
     void abandon(Slot& slot) noexcept;
     void load(Slot& slot) noexcept;
@@ -199,6 +215,7 @@ private:
     CommandRing& commands_;
     HotView hot_;
     std::uint64_t next_seq_ = 1;
+    bool block_on_difference_ = true;
 };
 
 }  // namespace hft

@@ -576,6 +576,9 @@ void VenueCore::on_history_told(const HistoryRequest& request, std::uint64_t tol
     ack.complete = complete;
     ack.cancelled = request.cancelled;
     ack.position = s.position;
+    for (const auto& [id, order] : orders_) {
+        if (order.order.strategy == ack.strategy && order.session == request.session) ++ack.open_orders;
+    }
     ack.venue_ns = now;
     // Another fence may have been granted while this one's history was told.
     const RejectReason overtaken = refusal(s, found->second, request.fence_epoch);

@@ -175,11 +175,12 @@ EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
 
     static const Json empty = Json::object();
     const ConfigObject lease(root.has("lease") ? root.child("lease") : &empty, "/lease",
-                             {"beat_ms", "ttl_ms", "margin_ms", "suspect_ms", "failover"}, errors);
+                             {"beat_ms", "ttl_ms", "margin_ms", "suspect_ms", "failover", "reconcile"}, errors);
     config.beat_ms = static_cast<std::uint32_t>(lease.integer("beat_ms", 10, 10'000, 200));
     config.ttl_ms = static_cast<std::uint32_t>(lease.integer("ttl_ms", 500, 600'000, 60'000));
     config.margin_ms = static_cast<std::uint32_t>(lease.integer("margin_ms", 10, 60'000, 500));
     config.suspect_ms = static_cast<std::uint32_t>(lease.integer("suspect_ms", 100, 60'000, 1'000));
+    config.block_on_difference = lease.choice("reconcile", {"block", "adopt"}, "block") == "block";
     config.automatic_failover = lease.choice("failover", {"manual", "automatic"}, "manual") == "automatic";
     if (config.margin_ms + config.beat_ms >= config.ttl_ms) {
         errors.add("/lease/margin_ms", "expected margin_ms + beat_ms below ttl_ms (" + std::to_string(config.ttl_ms) + "), found " +
@@ -240,7 +241,8 @@ Json EngineConfig::json() const {
                   {"ttl_ms", ttl_ms},
                   {"margin_ms", margin_ms},
                   {"suspect_ms", suspect_ms},
-                  {"failover", automatic_failover ? "automatic" : "manual"}}},
+                  {"failover", automatic_failover ? "automatic" : "manual"},
+                  {"reconcile", block_on_difference ? "block" : "adopt"}}},
                 {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
     if (account) {
         out["account"] = {{"name", account->name},

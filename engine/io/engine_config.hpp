@@ -65,6 +65,7 @@ struct EngineConfig {
     std::uint32_t margin_ms = 500;
     std::uint32_t suspect_ms = 1'000;
     bool automatic_failover = false;
+    bool block_on_difference = true;
     WaitMode wait = WaitMode::park;
     int cpu = -1;  // -1: not pinned
 

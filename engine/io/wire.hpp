@@ -18,7 +18,7 @@ namespace hft::wire {
 // A frame: length of the whole (2 bytes), type (1), version (1), then the fields in order, little-endian, unpadded.
 inline constexpr std::size_t kHeader = 4;
 inline constexpr std::size_t kMaxFrame = 512;
-inline constexpr std::uint8_t kVersion = 2;
+inline constexpr std::uint8_t kVersion = 3;
 
 enum class Type : std::uint8_t {
     login = 1,
@@ -193,6 +193,7 @@ void fields(V& v, FenceAck& m) {
     v(m.reason);
     v(m.cancelled);
     v(m.position);
+    v(m.open_orders);
     v(m.venue_ns);
 }
 template <typename V>

@@ -635,5 +635,70 @@ TEST(Trading, ALostSessionIsNotADrain) {
     EXPECT_EQ(t.core->view(0).drained, 0U);
 }
 
+FenceAck statement(Quantity position, std::uint32_t open_orders) {
+    FenceAck ack;
+    ack.strategy = StrategyName("mm");
+    ack.epoch = ack.highest = 5;
+    ack.granted = true;
+    ack.position = position;
+    ack.open_orders = open_orders;
+    return ack;
+}
+
+TEST(Trading, ReconcileAsksTheVenueAndTradingGoesOnWhenBothAgree) {
+    Trader t;
+    t.grant();
+    t.tick();
+    for (const NewOrder& order : std::vector<NewOrder>(t.gateway.orders)) t.accept(order);
+    const std::size_t fences = t.gateway.fences.size();
+    t.command(Command::Kind::reconcile);
+    t.turn();
+    ASSERT_EQ(t.gateway.fences.size(), fences + 1);
+    EXPECT_EQ(t.gateway.fences.back().epoch, 5U);
+    t.core->on_fence_ack(statement(0, 2));
+    t.turn();
+    EXPECT_EQ(t.core->view(0).reconcile.done, 2U) << "the fence of the takeover was the first";
+    EXPECT_EQ(t.core->view(0).reconcile.differences, 0U);
+    EXPECT_TRUE(t.core->view(0).running);
+}
+
+TEST(Trading, ADifferenceToTheVenueIsTakenOverAndStopsTheStrategy) {
+    for (const auto& [position, open] : {std::pair<Quantity, std::uint32_t>{from_double(1), 2}, {0, 1}}) {
+        Trader t;
+        t.grant();
+        t.tick();
+        for (const NewOrder& order : std::vector<NewOrder>(t.gateway.orders)) t.accept(order);
+        t.command(Command::Kind::reconcile);
+        t.turn();
+        t.core->on_fence_ack(statement(position, open));
+        t.turn();
+        EXPECT_EQ(t.core->view(0).reconcile.differences, 1U);
+        EXPECT_EQ(t.core->view(0).position, position);
+        EXPECT_EQ(t.core->view(0).halted, RiskCheck::reconcile);
+        EXPECT_EQ(failures(t, RiskCheck::reconcile), 1U);
+        EXPECT_EQ(t.gateway.cancels.size(), 2U);
+    }
+}
+
+TEST(Trading, WithAdoptADifferenceOnlyCounts) {
+    Trader t;
+    t.core->block_on_difference(false);
+    t.grant();
+    t.core->on_fence_ack(statement(from_double(1), 0));
+    t.turn();
+    EXPECT_EQ(t.core->view(0).reconcile.differences, 1U);
+    EXPECT_TRUE(t.core->view(0).running);
+}
+
+TEST(Trading, AnOrderOnItsWayIsNoDifference) {
+    Trader t;
+    t.grant();
+    t.command(Command::Kind::reconcile);
+    t.turn();
+    t.tick();  // sent after the question
+    t.core->on_fence_ack(statement(0, 0));
+    EXPECT_EQ(t.core->view(0).reconcile.differences, 0U);
+}
+
 }  // namespace
 }  // namespace hft

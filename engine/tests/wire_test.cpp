@@ -68,7 +68,7 @@ TEST(Wire, EveryMessageComesBack) {
     round_trip(Cancelled{StrategyName("mm"), 1, 2, 3, CancelReason::fenced, 4, 5, 6});
     round_trip(CancelRejected{StrategyName("mm"), 1, 2, RejectReason::unknown_order, 3});
     round_trip(FenceCancelled{});
-    round_trip(FenceAck{StrategyName("mm"), 1, 2, true, false, RejectReason::foreign_account, 3, -4, 5});
+    round_trip(FenceAck{StrategyName("mm"), 1, 2, true, false, RejectReason::foreign_account, 3, -4, 2, 5});
     DropCopy copy;
     copy.kind = DropCopyKind::fence;
     copy.history = true;

@@ -46,6 +46,8 @@ Application::Application(EngineConfig config, std::string config_path, std::stri
       holder_(config_.name + "/" + incarnation_),
       started_(boot_ns()),
       kill_switch_(config_.data_dir + "/killswitch.json"),
+      reconciliations_(config_.log_dir, [this](const std::string& text,
+                                               const std::string& strategy) { report(LogLevel::error, "reconcile", text, strategy); }),
       command_slots_(kCommands),
       strategies_(config_, [this](const Command& c) { command(c); }) {}
 
@@ -81,6 +83,7 @@ std::string Application::build() {
     transport_ = std::make_unique<VenueTransport>(config_.venues.size());
     core_ = std::make_unique<TradingCore>(std::move(setups), std::move(venue_names), HolderName(holder_), *transport_, journal_.ring(),
                                           *commands_);
+    core_->block_on_difference(config_.block_on_difference);
     hot_loop_ = std::make_unique<HotLoop>(*core_, *transport_, config_.wait);
     connector_ = std::make_unique<VenueConnector>(
         std::move(addresses), Login{EngineName(config_.name), Incarnation(incarnation_)}, margin, *transport_,
@@ -202,6 +205,7 @@ void Application::report(LogLevel level, const std::string& kind, const std::str
 void Application::watch() {
     const std::uint64_t turns = core_->hot().turns.load(std::memory_order_relaxed);
     if (std::exchange(last_turns_, turns) != turns) last_moved_ = boot_ns();
+    reconciliations_.watch(strategies_, *core_);
     if (!keeper_->rows_latched()) return;
     kill_switch_.rows_latched();
     for (const std::string& strategy : kill_switch_.strategies()) kill_switch_.rows_latched(strategy);

@@ -11,6 +11,7 @@
 
 #include "apps/hft_system/config_file.hpp"
 #include "apps/hft_system/kill_switch.hpp"
+#include "apps/hft_system/reconciliation_log.hpp"
 #include "apps/hft_system/strategy_registry.hpp"
 #include "core/hot_loop.hpp"
 #include "core/lease_keeper.hpp"
@@ -86,6 +87,7 @@ private:
     Fd lock_;
     HostGrants grants_;
     KillSwitch kill_switch_;
+    ReconciliationLog reconciliations_;
     FactFile journal_;
 
     RingCounters command_counters_;

@@ -44,5 +44,6 @@ HttpResponse list_transfers(const Call& call);
 HttpResponse transfer(const Call& call);
 HttpResponse takeover(const Call& call);
 HttpResponse flatten(const Call& call);
+HttpResponse reconcile(const Call& call);
 
 }  // namespace hft

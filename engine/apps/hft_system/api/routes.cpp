@@ -36,6 +36,7 @@ const std::vector<Route>& routes() {
         {"POST", "/api/v1/transfer", Scope::operate, transfer},
         {"POST", "/api/v1/takeover", Scope::operate, takeover},
         {"POST", "/api/v1/flatten", Scope::operate, flatten},
+        {"POST", "/api/v1/reconcile", Scope::operate, reconcile},
     };
     return table;
 }

@@ -195,4 +195,30 @@ HttpResponse flatten(const Call& call) {
     return json_response({{"flat", all}, {"strategies", strategies_json(app)}}, all ? 200 : 202);
 }
 
+// Compares with the venue now. What differs is taken over from the venue and stops the strategy, unless the configuration says adopt.
+HttpResponse reconcile(const Call& call) {
+    Body body(call, {"strategies"});
+    const std::vector<std::string> strategies = body.strategies(call.app);
+    if (!body.good()) return body.why();
+    Json list = Json::array();
+    bool equal = true;
+    for (const std::string& id : strategies) {
+        const auto strategy = call.app.strategies().find(id);
+        if (!strategy) return problem(404, "no strategy \"" + id + "\"");
+        const StrategyView& view = call.app.core().view(strategy->index);
+        if (!view.active.load()) return problem(409, "strategy " + id + " is not held and fenced here: only its holder can ask the venue");
+        const std::uint64_t before = view.reconcile.done.load();
+        Command command;
+        command.kind = Command::Kind::reconcile;
+        command.strategy = strategy->index;
+        call.app.command(command);
+        if (!soon([&] { return view.reconcile.done.load(std::memory_order_acquire) > before; })) {
+            return problem(503, "venue " + strategy->config.venue + " did not answer for strategy " + id);
+        }
+        list.push_back(ReconciliationLog::json(id, view.reconcile));
+        equal = equal && list.back()["equal"].get<bool>();
+    }
+    return json_response({{"equal", equal}, {"strategies", list}});
+}
+
 }  // namespace hft
