@@ -43,6 +43,7 @@ class Environment:
         offered = {
             "second": len(self.engines) > 1,
             "restart": all(engine.kill and engine.start for engine in self.engines),
+            "token": all(engine.token for engine in self.engines),
             "venue_log": self.venue_log is not None,
             "venue": self.venue is not None,
             "database": self.dsn is not None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -53,6 +54,8 @@ class Built:
 
 def main(wanted: list[str]) -> int:
     begin = time.monotonic()
+    # Whoever stops this stops the kits with it; what they ran on is then ended by its context.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         _need_tools()
         faults = [patch.read(source) for source in sorted((_HERE / "broken").glob("*.patch"))]

@@ -21,6 +21,7 @@ from harness.process import Process
 _NAMES = ("conformance-a", "conformance-b")
 _SYMBOLS = {"BTC-USD": 50000.0, "ETH-USD": 3000.0}
 _LIMIT_S = 30
+_TOKEN = "conformance-token-of-loopback"
 # The venue counts its ticks in the log: the rate is high enough for orders all the time, low enough for two busy cores.
 _TICKS_PER_S = 100
 
@@ -64,6 +65,7 @@ def _describe(root: Path, ports: list[int], dsn: str, log: Path) -> dict[str, An
     return {
         "engines": [{
             "url": f"http://127.0.0.1:{ports[2 + 2 * i]}",
+            "token": _TOKEN,
             "kill": f"{control} kill {root / name}.spec",
             "start": f"{control} start {root / name}.spec",
         } for i, name in enumerate(_NAMES)],
@@ -102,7 +104,7 @@ def _engine(root: Path, program: Path, name: str, own: list[int], venue: list[in
         "lease": {"beat_ms": 100, "ttl_ms": 10_000, "margin_ms": 500, "suspect_ms": 1_000},
         "hot_path": {"wait": "park", "cpu": None},
     }
-    return _process(root, name, program, config)
+    return _process(root, name, program, config, {f"API_TOKENS_{scope}": _TOKEN for scope in ("READ", "OPERATE", "KILL")})
 
 
 def _strategy(symbol: str) -> dict[str, Any]:
@@ -115,10 +117,11 @@ def _strategy(symbol: str) -> dict[str, Any]:
     }
 
 
-def _process(root: Path, name: str, program: Path, config: dict[str, Any]) -> Process:
+def _process(root: Path, name: str, program: Path, config: dict[str, Any], environment: dict[str, str] | None = None) -> Process:
     file = root / f"{name}.json"
     file.write_text(json.dumps(config, indent=2))
-    process = Process([str(program), f"--config={file}"], str(root / f"{name}.log"), str(root / f"{name}.pid"))
+    process = Process([str(program), f"--config={file}"], str(root / f"{name}.log"), str(root / f"{name}.pid"),
+                      environment=environment or {})
     process.save(root / f"{name}.spec")
     return process
 

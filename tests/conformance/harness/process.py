@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes that outlive their starter, each known by a file with its id: `process.py start|kill SPEC`.
 
-SPEC is a JSON file {argv, log, pid, user}.
+SPEC is a JSON file {argv, log, pid, user, environment}.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 _LIMIT_S = 20.0
@@ -21,18 +21,20 @@ _LIMIT_S = 20.0
 
 @dataclass(frozen=True)
 class Process:
-    """user: run as this user (only root can)."""
+    """user: run as this user (only root can); environment: added to that of the starter."""
 
     argv: list[str]
     log: str
     pid: str
     user: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         if _alive(self._id()):
             raise RuntimeError(f"{self.argv[0]} runs already, as process {self._id()}")
         with Path(self.log).open("ab") as log:
             process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                                       env={**os.environ, **self.environment},
                                        **({"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}))
         Path(self.pid).write_text(str(process.pid))
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kit.api import Reply
+from kit.api import Api, Reply
 from kit.check import check, expect
 from kit.site import Site
 
@@ -50,6 +50,17 @@ def unknown_place(site: Site) -> None:
     for method, path, wanted in (("GET", "/api/v1/conformance", 404), ("POST", "/api/v1/strategies/conformance-none/start", 404),
                                  ("DELETE", "/api/v1/status", 405), ("POST", "/api/v1/health", 405)):
         _is_problem(site.one.api.call(method, path).must(wanted))
+
+
+@check("refusals.wrong_token", "without its token, or with another, an engine answers 401 and does nothing; /health needs none", "token")
+def wrong_token(site: Site) -> None:
+    for stranger in (Api(site.one.api.url), Api(site.one.api.url, "conformance-wrong"), Api(site.one.api.url, "x")):
+        for method, path in (("GET", "/api/v1/status"), *_WRITES):
+            reply = stranger.call(method, path, {"reason": "conformance"} if "kill" in path else {})
+            expect(reply.status == 401, f"{method} {path} without the right token: expected 401, found {reply.status}")
+            _is_problem(reply)
+        stranger.get("/health").must(200)
+    _untouched(site)
 
 
 def _is_problem(reply: Reply) -> None:
