@@ -26,6 +26,12 @@ void strategies(PrometheusText& out, Application& app) {
         }
     }
     gauge("trading_fills_total", "counter", "Fills booked.", [](const StrategyView& v) { return v.fills.load(); });
+    gauge("reconciliations_total", "counter", "Comparisons with the venue: at each fence, and when asked for.",
+          [](const StrategyView& v) { return v.reconcile.done.load(); });
+    gauge("reconciliation_differences_total", "counter", "Comparisons with the venue that found a difference.",
+          [](const StrategyView& v) { return v.reconcile.differences.load(); });
+    gauge("strategy_frozen", "gauge", "1 while no new order leaves because a transfer is under way or in doubt.",
+          [](const StrategyView& v) { return one_if(v.frozen.load()); });
     gauge("trading_paper_orders_total", "counter", "Orders that passed every check and were not sent, for paper_trading.",
           [](const StrategyView& v) { return v.paper_orders.load(); });
     out.family("position", "gauge", "Net position in units of the symbol.");
