@@ -16,7 +16,8 @@ def _orders() -> int:
 
 
 def test_commits_flow_without_one_of_the_standbys(demo: dict) -> None:
-    subprocess.run(["docker", "pause", "hft-prod-02"], check=True, capture_output=True)
+    # Freezing a container waits for all its processes, and gives up on a busy machine.
+    eventually("hft-prod-02 is paused", lambda: subprocess.run(["docker", "pause", "hft-prod-02"], capture_output=True).returncode == 0)
     try:
         before = _orders()
         eventually("orders committed while a standby is away", lambda: _orders() > before + 20)
