@@ -14,6 +14,8 @@ from stage_runner import definition, execution, report
 
 _ROOT = Path(__file__).resolve().parent.parent
 
+_TOLD_FAILURES = 5
+
 
 def main() -> int:
     args = _arguments()
@@ -75,7 +77,9 @@ def _tell(outcome: execution.Outcome) -> None:
     said = f"{counts.passed} passed, {counts.failed} failed, {len(counts.skipped)} skipped"
     print(f"    {'ok' if outcome.ok else 'FAILED'} in {outcome.wall_s:g} s: {said}", flush=True)
     if not outcome.ok:
-        if outcome.log is not None:
+        for failure in counts.failures[:_TOLD_FAILURES]:
+            print(f"    ---- failed: {failure.test} ----\n{failure.said}\n    ----", flush=True)
+        if outcome.log is not None and not counts.failures:
             print(f"    ---- end of {outcome.log} ----\n{execution.tail(outcome.log)}\n    ----", flush=True)
         for complaint in outcome.complaints:
             print(f"    {complaint}", flush=True)

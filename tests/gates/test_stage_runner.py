@@ -75,6 +75,17 @@ def test_a_counted_stage_without_tests_fails(tmp_path: Path) -> None:
     assert "no test ran" in said
 
 
+def test_a_failed_test_is_named_with_what_it_said(tmp_path: Path) -> None:
+    failed = ('<testsuite><testcase classname="c" name="bad" status="fail"><failure message=""/>'
+              "<system-out>1 is not 2</system-out></testcase></testsuite>")
+    stages = [{"name": "a", "counted": True, "command": f"echo '{failed}' > $STAGE_JUNIT/x.xml; false"}]
+    code, said, record = _run(tmp_path, stages)
+    assert code == 1
+    assert "1 is not 2" in said
+    assert "a: failed: c::bad" in said
+    assert record["stages"][0]["failures"] == ["c::bad"]
+
+
 def test_a_cut_off_junit_file_fails(tmp_path: Path) -> None:
     code, _, _ = _run(tmp_path, [{"name": "a", "counted": True, "command": "echo '<testsuite><testcase' > $STAGE_JUNIT/x.xml"}])
     assert code == 1

@@ -7,6 +7,16 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_SAID_LINES = 25
+
+
+@dataclass(frozen=True)
+class Failure:
+    """test: `class::name`; said: the end of what it said about itself."""
+
+    test: str
+    said: str
+
 
 @dataclass
 class Counts:
@@ -14,6 +24,7 @@ class Counts:
     failed: int = 0
     skipped: list[str] = field(default_factory=list)
     """Names (`class::name`) of what was skipped."""
+    failures: list[Failure] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -49,13 +60,24 @@ def count(folder: Path) -> Counts:
         except ElementTree.ParseError:
             # A writer that was cut off has not proven anything.
             counts.failed += 1
+            counts.failures.append(Failure(source.name, "not a whole JUnit file: its writer was cut off"))
             continue
         for case in root.iter("testcase"):
             outcome = {child.tag for child in case}
             if outcome & {"failure", "error"} or case.get("status") == "fail":
                 counts.failed += 1
+                counts.failures.append(Failure(_name(case), _said(case)))
             elif "skipped" in outcome or case.get("status") in {"notrun", "disabled"}:
-                counts.skipped.append(f"{case.get('classname', '')}::{case.get('name', '')}")
+                counts.skipped.append(_name(case))
             else:
                 counts.passed += 1
     return counts
+
+
+def _name(case: ElementTree.Element) -> str:
+    return f"{case.get('classname', '')}::{case.get('name', '')}"
+
+
+def _said(case: ElementTree.Element) -> str:
+    parts = [part for child in case for part in (child.get("message", ""), child.text or "") if part.strip()]
+    return "\n".join("\n".join(parts).strip().splitlines()[-_SAID_LINES:])

@@ -21,6 +21,7 @@ def table(outcomes: list[Outcome]) -> str:
                                  len(counts.skipped), verdict))
     total_s = sum(outcome.wall_s for outcome in outcomes)
     lines.append(_ROW.format("all", _clock(total_s), _clock(sum(outcome.stage.budget_s for outcome in outcomes)), *_sums(outcomes), ""))
+    lines += [f"{outcome.stage.name}: failed: {failure.test}" for outcome in outcomes for failure in outcome.counts.failures]
     lines += [f"{outcome.stage.name}: {complaint}" for outcome in outcomes for complaint in outcome.complaints]
     return "\n".join(lines)
 
@@ -38,6 +39,7 @@ def write(target: Path, outcomes: list[Outcome], extra: dict[str, Any]) -> None:
                 "failed": outcome.counts.failed,
                 "skipped": len(outcome.counts.skipped),
                 "complaints": outcome.complaints,
+                "failures": [failure.test for failure in outcome.counts.failures],
             }
             for outcome in outcomes
         ],
