@@ -7,24 +7,19 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
 #include "core/clock.hpp"
 #include "core/json_line.hpp"
+#include "core/utc.hpp"
 
 namespace hft {
 
 namespace {
 
 std::string iso_time(Nanos wall) {
-    const std::time_t seconds = static_cast<std::time_t>(wall / kSecond);
-    std::tm parts{};
-    gmtime_r(&seconds, &parts);
-    std::array<char, 40> text{};
-    const std::size_t n = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &parts);
     std::array<char, 16> fraction{};
     std::snprintf(fraction.data(), fraction.size(), ".%06dZ", static_cast<int>(wall % kSecond / 1000));
-    return std::string(text.data(), n) + fraction.data();
+    return utc("%Y-%m-%dT%H:%M:%S", static_cast<std::time_t>(wall / kSecond)) + fraction.data();
 }
 
 const char* name_of(LogLevel level) {

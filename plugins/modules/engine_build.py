@@ -129,6 +129,8 @@ def build(wanted: dict) -> dict:
     jobs = str(wanted["jobs"] or os.cpu_count())
     steps = {
         "configure": ["cmake", "-S", source, "-B", tree, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
+                      # A build from nothing takes half the time when the compiler reads the headers once for several files.
+                      "-DCMAKE_UNITY_BUILD=ON",
                       f"-DCMAKE_INSTALL_PREFIX={stage}", f"-DHFT_SOURCE_ID={wanted['version'].partition('+')[2]}",
                       *wanted["cmake_options"]],
         "compile": ["cmake", "--build", tree, "--parallel", jobs],

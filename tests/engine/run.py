@@ -69,7 +69,8 @@ def _passes(tag: str, variant: Variant) -> bool:
     results.unlink(missing_ok=True)
     begin = time.monotonic()
     built = all(_in_container(tag, tree, variant, argv) for argv in (
-        ["cmake", "-S", "/source", "-B", "/build", "-G", "Ninja", "-DHFT_BUILD_TESTS=ON", "-DHFT_SOURCE_ID=00000000", *variant.options],
+        ["cmake", "-S", "/source", "-B", "/build", "-G", "Ninja", "-DHFT_BUILD_TESTS=ON", "-DCMAKE_UNITY_BUILD=ON",
+         "-DHFT_SOURCE_ID=00000000", *variant.options],
         ["cmake", "--build", "/build", "-j", _JOBS, "--target", *variant.targets],
     ))
     step = junit.Step("build", time.monotonic() - begin, None if built else "did not build")

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <fstream>
 #include <optional>
 #include <set>
 #include <sstream>
 
+#include "core/utc.hpp"
 #include "io/digest.hpp"
 #include "io/engine_config.hpp"
 
@@ -37,14 +37,6 @@ std::optional<std::size_t> reloadable_strategy(const std::string& pointer, const
     return i;
 }
 
-std::string now_text() {
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    std::array<char, 32> text{};
-    return std::string(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
-
 std::string content(const std::string& path) {
     std::ifstream in(path, std::ios::binary);
     std::ostringstream text;
@@ -69,7 +61,7 @@ std::set<std::string> differences(const Json& a, const Json& b) {
 }  // namespace
 
 ConfigFile::ConfigFile(std::string path, Json running)
-    : path_(std::move(path)), running_(std::move(running)), loaded_sha256_(hex(digest(content(path_)))), loaded_at_(now_text()) {}
+    : path_(std::move(path)), running_(std::move(running)), loaded_sha256_(hex(digest(content(path_)))), loaded_at_(utc()) {}
 
 ConfigCheck ConfigFile::check() const {
     ConfigCheck check;
@@ -112,7 +104,7 @@ void ConfigFile::taken_up(const ConfigCheck& check) {
         if (change != check.changes.end()) strategy.merge_patch(change->second);
     }
     loaded_sha256_ = check.sha256;
-    loaded_at_ = now_text();
+    loaded_at_ = utc();
 }
 
 Json ConfigFile::running() const {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "apps/hft_system/kill_switch.hpp"
 
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "core/utc.hpp"
 #include "io/atomic_file.hpp"
 
 namespace hft {
@@ -15,14 +14,6 @@ namespace hft {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string now_text() {
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    std::array<char, 32> text{};
-    return std::string(text.data(), std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts));
-}
 
 Json json_of(const KillState& state) { return {{"reason", state.reason}, {"since", state.since}, {"rows_latched", state.rows_latched}}; }
 
@@ -69,7 +60,7 @@ std::string KillSwitch::save() const {
 
 std::string KillSwitch::latch(const std::string& reason, const std::string& strategy) {
     const std::lock_guard lock(mutex_);
-    latches_.try_emplace(strategy, KillState{true, reason, now_text(), false});
+    latches_.try_emplace(strategy, KillState{true, reason, utc(), false});
     return save();
 }
 

@@ -3,23 +3,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fstream>
 #include <utility>
 
+#include "core/utc.hpp"
+
 namespace hft {
-
-namespace {
-
-std::string utc(const char* format) {
-    const std::time_t now = std::time(nullptr);
-    std::tm parts{};
-    gmtime_r(&now, &parts);
-    std::array<char, 32> text{};
-    return std::string(text.data(), std::strftime(text.data(), text.size(), format, &parts));
-}
-
-}  // namespace
 
 ReconciliationLog::ReconciliationLog(std::string directory, Report report) : directory_(std::move(directory)), report_(std::move(report)) {}
 
