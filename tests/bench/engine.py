@@ -80,7 +80,8 @@ class Place:
         return done.stdout
 
     def compile(self) -> None:
-        self.said(["cmake", "-S", self._source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DHFT_BUILD_BENCH=ON"])
+        self.said(["cmake", "-S", self._source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DHFT_BUILD_BENCH=ON",
+                   "-DCMAKE_UNITY_BUILD=ON"])
         self.said(["cmake", "--build", self.build, "-j", _JOBS, "--target", *_PROGRAMS])
 
     def program(self, name: str, **options: object) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def _build(tag: str, tree: Path) -> junit.Step:
     begin = time.monotonic()
     source, build = (str(_ROOT / "engine"), str(tree)) if not tag else ("/source", "/build")
     commands = (["cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_CXX_COMPILER=clang++", "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-                 "-DHFT_FUZZ=ON", "-DHFT_WERROR=OFF"],
+                 "-DHFT_FUZZ=ON", "-DHFT_WERROR=OFF", "-DCMAKE_UNITY_BUILD=ON"],
                 ["cmake", "--build", build, "-j", str(_JOBS), "--target", *[f"fuzz_{name}" for name in _TARGETS]])
     for command in commands:
         if (said := _run(tag, tree, command)).returncode != 0:
