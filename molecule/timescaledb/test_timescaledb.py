@@ -222,8 +222,7 @@ def test_what_was_damaged_by_hand_is_all_that_is_repaired(host, play) -> None:
     done = play("mol-01", [{**_ROLE, "vars": _VARIABLES}])
     assert done.returncode == 0, done.stdout
     changed = [line.split("[", 1)[1].split("]")[0] for line in _tasks_changed(done.stdout)]
-    assert changed == ["hft.ops.timescaledb : Write the settings", "hft.ops.timescaledb : Write who may log in",
-                       "hft.ops.timescaledb : Run PostgreSQL"]
+    assert changed == ["hft.ops.timescaledb : Write the settings and who may log in", "hft.ops.timescaledb : Run PostgreSQL"]
     assert _sql(host, "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'") == "0"
     _until(lambda: len(_followers(host)), 2)
 
