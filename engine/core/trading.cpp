@@ -13,7 +13,7 @@ void put(std::atomic<T>& target, T value) noexcept {
     target.store(value, std::memory_order_relaxed);
 }
 
-// The leg of orders that close a position: above those of any strategy.
+// The leg of orders that close a position: no strategy may use it, or a flatten and its order would be one intent.
 constexpr std::uint8_t kFlattenLeg = 255;
 // A closing order that did not fill by then is priced anew.
 constexpr std::uint64_t kFlattenTicks = 10;
@@ -52,7 +52,7 @@ public:
     }
 
     bool place(std::uint8_t leg, Side side, Price price, Quantity quantity) noexcept override {
-        return core.place(*this, leg, side, price, quantity);
+        return leg != kFlattenLeg && core.place(*this, leg, side, price, quantity);
     }
     void cancel_all() noexcept override { core.cancel_all(*this); }
     [[nodiscard]] Quantity position() const noexcept override { return book.state().quantity; }

@@ -59,8 +59,10 @@ std::string FactFile::open(const std::string& path, std::size_t capacity) {
     if (info.st_size == 0) {
         // Every block now: a full disk must show here, not as a signal in the hot path.
         if (const int code = ::posix_fallocate(file_.get(), 0, static_cast<off_t>(size_)); code != 0) {
+            // What was got is given back: the disk is somebody else's too.
+            const bool given_back = ::ftruncate(file_.get(), 0) == 0;
             errno = code;
-            return failed();
+            return failed() + (given_back ? "" : "; remove it by hand, it fills the disk");
         }
     }
     memory_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file_.get(), 0);

@@ -32,6 +32,9 @@
 
 enum { HFT_BUY = 0, HFT_SELL = 1 };
 
+/* The last leg a strategy may use; the one above is the engine's own, for orders that close a position, and refused. */
+#define HFT_MAX_LEG 254
+
 typedef struct hft_tick {
     uint64_t number; /* the venue's, rising by one a tick of the symbol; a gap is a tick this engine did not see */
     int64_t bid;

@@ -2,6 +2,8 @@
 #include "io/fact_file.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -61,6 +63,19 @@ TEST_F(FactFileTest, AnotherSizeIsRefusedWhileFactsWait) {
     FactFile other;
     EXPECT_EQ(other.open(path(), 128), "");
     EXPECT_EQ(other.ring().capacity(), 128U);
+}
+
+// A file system in memory refuses at once what is larger than itself, so a full disk costs neither time nor memory here.
+TEST_F(FactFileTest, AFullDiskIsNamedAtTheStartAndNothingIsKept) {
+    struct statvfs memory {};
+    if (::statvfs("/dev/shm", &memory) != 0) GTEST_SKIP() << "no /dev/shm on this system";
+    const std::string path = "/dev/shm/hft_full_disk_" + std::to_string(::getpid());
+    FactFile full;
+    EXPECT_EQ(full.open(path, memory.f_blocks * memory.f_frsize / sizeof(Fact) + 1), "journal " + path + ": No space left on device");
+    EXPECT_EQ(std::filesystem::file_size(path), 0U);
+    FactFile small;
+    EXPECT_EQ(small.open(path, 16), "") << "once there is room, the next start succeeds";
+    std::filesystem::remove(path);
 }
 
 TEST_F(FactFileTest, AMissingDirectoryIsNamed) {

@@ -270,12 +270,13 @@ public:
         Side side;
         double price;
         double quantity;
+        std::uint8_t leg = 0;
     };
     void on_tick(const Tick&, OrderActions& given) noexcept override {
         actions = &given;
         ++ticks;
         answers.clear();
-        for (const Wish& w : wishes) answers.push_back(given.place(0, w.side, from_double(w.price), from_double(w.quantity)));
+        for (const Wish& w : wishes) answers.push_back(given.place(w.leg, w.side, from_double(w.price), from_double(w.quantity)));
     }
     void on_fill(const Fill& fill, Quantity position) noexcept override {
         fills.emplace_back(fill.fill_id, position);
@@ -355,6 +356,17 @@ TEST(Trading, EveryCheckOfTheGateCountsUnderItsName) {
     rate.tick();
     EXPECT_EQ(rate.gateway.orders.size(), 4U);
     EXPECT_EQ(failures(rate, RiskCheck::order_rate), 1U);
+}
+
+TEST(Trading, TheLegOfClosingOrdersIsNoStrategys) {
+    Trader t;
+    t.grant();
+    Scripted& s = script(t, wide());
+    s.wishes = {{Side::buy, 100, 1, 255}, {Side::buy, 100, 1, 254}};
+    t.tick();
+    EXPECT_EQ(s.answers, (std::vector<bool>{false, true}));
+    ASSERT_EQ(t.gateway.orders.size(), 1U);
+    EXPECT_EQ(t.gateway.orders[0].intent.leg, 254);
 }
 
 TEST(Trading, TheTableOfOpenOrdersIsTheLastLimit) {

@@ -137,6 +137,9 @@ _WRONG = [
     ({"hft.ops.limits": {"entries": [{"domain": "x", "item": "nofiles", "value": "1"}]}}, ["got: nofiles"]),
     ({"hft.ops.services": {"units": [{"name": "nothing.service", "state": "started"}]}}, ["nothing.service: no such unit on this host"]),
     ({"hft.ops.services": {"units": [{"name": "apt-daily.timer", "state": "started"}]}}, ["apt-daily.timer: is masked on this host"]),
+    ({"hft.ops.packages": {"names": ["Chrony", "chrony=new"]}}, ["names: 'Chrony': expected the name of a Debian package", "'chrony=new'"]),
+    ({"hft.ops.packages": {"names": ["chrony=0.0-1"]}}, ["apt-get install chrony=0.0-1", "0.0-1"]),
+    ({"hft.ops.accounts": {"groups": [{"name": "root", "gid": 5}]}}, ["groups: root: has gid 0 on this host, wanted 5"]),
     ({"ansible.builtin.import_role": {"name": "hft.ops.time_sync"}, "vars": {"time_sync_extra_directives": ["hwtimestmp *"]}},
      ["chronyd -p refused the configuration, the old files stand", "hwtimestmp"]),
 ]

@@ -48,10 +48,16 @@ def test_a_failure_stops_only_what_needs_it(tmp_path: Path) -> None:
 
 
 def test_over_budget_is_told_and_recorded(tmp_path: Path) -> None:
-    code, said, record = _run(tmp_path, [{"name": "slow", "command": "sleep 1", "budget_min": 0.005}])
+    code, said, record = _run(tmp_path, [{"name": "slow", "command": "sleep 5", "budget_min": 0.075}])
     assert code == 0
     assert "ok, over its budget" in said
     assert [stage["over_budget"] for stage in record["stages"]] == [True]
+
+
+def test_far_over_budget_fails(tmp_path: Path) -> None:
+    code, said, _ = _run(tmp_path, [{"name": "slow", "command": "sleep 2", "budget_min": 0.005}])
+    assert code == 1
+    assert "its budget is 0.3 s; make it faster" in said
 
 
 def test_budgets_beyond_the_limit_are_refused(tmp_path: Path) -> None:

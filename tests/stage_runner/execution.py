@@ -18,6 +18,8 @@ _HEARTBEAT_S = 30
 _TAIL_LINES = 40
 # A stage that hangs must not hang the run; one that is only slow may end, so that its tests are seen.
 _STOP_AFTER_BUDGETS = 2
+# Up to here a busy neighbour explains it, and it is only told; beyond, the stage has grown.
+_FAIL_AFTER_BUDGETS = 1.5
 
 
 @dataclass
@@ -37,7 +39,7 @@ class Outcome:
 
     @property
     def over_budget(self) -> bool:
-        """Told, not failed: the machines are shared, and a slow neighbour is no defect of the tree."""
+        """Told; a failure only by half as much again, because the machines are shared."""
         return self.wall_s > self.stage.budget_s
 
 
@@ -117,5 +119,7 @@ def _judge(outcome: Outcome, code: int, junit: Path, allowed: list[Skip]) -> Non
             outcome.complaints.append(f"{test}: skipped, and tests/skips.yml does not name it with a reason")
         else:
             outcome.skips.append({"test": test, "reason": reason})
+    if outcome.wall_s > _FAIL_AFTER_BUDGETS * stage.budget_s:
+        outcome.complaints.append(f"took {outcome.wall_s:g} s, its budget is {stage.budget_s:g} s; make it faster, or cut another for it")
     if outcome.complaints and not outcome.counts.failed:
         outcome.counts.failed = 1

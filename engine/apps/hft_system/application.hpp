@@ -54,6 +54,7 @@ public:
 
     [[nodiscard]] bool hot_loop_moves() const;
     [[nodiscard]] bool venues_up() const;
+    [[nodiscard]] Nanos venue_round_trip(std::size_t venue) const noexcept { return transport_->round_trip(venue); }
     [[nodiscard]] bool lease_state_known() const { return keeper_->connected() && keeper_->rows_known(); }
 
     [[nodiscard]] const EngineConfig& config() const noexcept { return config_; }

@@ -92,6 +92,11 @@ std::string metrics_page(Application& app) {
     for (std::size_t i = 0; i < app.config().venues.size(); ++i) {
         out.sample("venue_connected", {{"venue", app.config().venues[i].name}}, one_if(app.core().venue_up(i)));
     }
+    out.family("venue_round_trip_seconds", "gauge", "Round trip of the last heartbeat on the order session, 0 before the first.");
+    for (std::size_t i = 0; i < app.config().venues.size(); ++i) {
+        out.sample("venue_round_trip_seconds", {{"venue", app.config().venues[i].name}},
+                   static_cast<double>(app.venue_round_trip(i)) / static_cast<double>(kSecond));
+    }
     out.family("database_connected", "gauge", "1 while facts and lease both have a connection to a writable database.");
     out.sample("database_connected", {}, one_if(app.writer().connected() && app.keeper().connected()));
     out.family("persistence_queue_depth", "gauge", "Records waiting for the database.");
