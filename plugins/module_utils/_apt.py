@@ -64,13 +64,19 @@ class Apt:
         fresh = self.list_age_s() > list_max_age_s
         if fresh:
             self.update()
+        unread = ""
         with self._services_stay_down(start_services):
             rc, out, err = self._run(["apt-get", "install", *_OPTIONS, *names])
             if rc != 0 and not fresh:
-                self.update()
-                rc, out, err = self._run(["apt-get", "install", *_OPTIONS, *names])
+                try:
+                    self.update()
+                except HostError as offline:
+                    unread = f" (and fresh lists cannot be read: {offline})"
+                else:
+                    rc, out, err = self._run(["apt-get", "install", *_OPTIONS, *names])
         if rc != 0:
-            raise HostError(f"apt-get install {' '.join(names)}: {_last(err or out)}; correct the name, or add the source that has it")
+            why = f"{_last(err or out)}{unread}"
+            raise HostError(f"apt-get install {' '.join(names)}: {why}; correct the name, or add the source that has it")
 
     def remove(self, names: list[str]) -> None:
         rc, out, err = self._run(["apt-get", "remove", *_OPTIONS, *names])

@@ -25,6 +25,7 @@ class Debian:
         self.sources = {"chrony": "4.6-1", "libpq5": "17.7-1", "prometheus": "2.53"}
         self.hidden = {}  # in the sources, and not in the lists that the host has read
         self.installs_nothing = False
+        self.offline = False
         self.policies = []
         self.calls = []
         lists = root / "var/lib/apt/lists"
@@ -39,6 +40,8 @@ class Debian:
         self.calls.append((verb, *names))
         policy = self.root / _POLICY
         self.policies.append(policy.read_text() if policy.exists() else None)
+        if verb == "update" and self.offline:
+            return 100, "", "E: Failed to fetch http://archive/InRelease\n"
         if verb == "update":
             self.sources.update(self.hidden)
         for text in names if verb == "install" else ():
@@ -135,6 +138,13 @@ def test_old_lists_are_read_anew_before_and_young_ones_when_a_name_is_not_found(
     os.utime(debian.root / "var/lib/apt/lists", (day_ago, day_ago))
     debian.apply("chrony")
     assert [call[0] for call in debian.calls] == ["update", "install"]
+
+
+def test_without_a_way_to_the_sources_the_first_reason_is_told(debian):
+    debian.offline = True
+    with pytest.raises(HostError, match=r"Unable to locate package new \(and fresh lists cannot be read: apt-get update: Failed to fetch"):
+        debian.apply("new")
+    assert debian.apply("chrony")["changed"], "what young lists have needs no fresh ones"
 
 
 def test_lists_that_were_never_read_are(debian):
