@@ -38,7 +38,7 @@ public:
         json["engine"]["data_dir"] = home_.string();
         json["engine"]["log_dir"] = home_.string();
         json["engine"]["strategies_dir"] = HFT_STRATEGIES_DIR;
-        json["api"] = {{"listen", "127.0.0.1"}};
+        json["api"] = {{"listen", "127.0.0.1"}, {"port", 8080}};  // never opened
         json["database"]["hosts"] = {"127.0.0.1"};
         json["database"]["port"] = 1;
         json["database"]["queue_records"] = 16384;
