@@ -17,7 +17,6 @@
 #include <utility>
 
 #include "io/tcp.hpp"
-#include "io/tls_context.hpp"
 
 namespace hft {
 
@@ -31,9 +30,9 @@ public:
     Link(Fd fd, Nanos deadline) : fd_(std::move(fd)), deadline_(deadline) {}
 
     // Empty, or what failed.
-    std::string encrypt(const std::string& certificate) {
-        context_ = client_tls();
-        if (context_ == nullptr) return "no TLS on this host";
+    std::string encrypt(const std::string& certificate, const TlsFiles& own) {
+        context_ = client_tls(own);
+        if (context_ == nullptr) return own.certificate.empty() ? "no TLS on this host" : own.certificate + " and " + own.key + ": no pair";
         tls_.reset(SSL_new(context_.get()));
         SSL_set_fd(tls_.get(), fd_.get());
         const int done = retry(POLLIN, [&] { return SSL_connect(tls_.get()); });
@@ -125,7 +124,7 @@ HttpAnswer http_ask(const HttpTarget& target, const std::string& method, const s
     if (!connected.error.empty()) return {0, {}, connected.error};
     Link link(std::move(connected.fd), deadline);
     if (!target.certificate.empty()) {
-        if (std::string error = link.encrypt(target.certificate); !error.empty()) return failed(error);
+        if (std::string error = link.encrypt(target.certificate, target.own); !error.empty()) return failed(error);
     }
     const bool sent = link.write_all(request_text(target, method, path, body));
     std::string text;

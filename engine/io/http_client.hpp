@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/clock.hpp"
+#include "io/tls_context.hpp"
 
 namespace hft {
 
@@ -14,6 +15,7 @@ struct HttpTarget {
     // Not empty: TLS, with exactly the server whose certificate is the first in this file.
     std::string certificate;
     std::string token;  // not empty: Authorization: Bearer
+    TlsFiles own = {};  // what this client shows of itself; client_ca means nothing here
 };
 
 struct HttpAnswer {

@@ -53,6 +53,13 @@ TlsContext server_tls(const TlsFiles& files, const std::string& pointer, ConfigE
     return context;
 }
 
-TlsContext client_tls() { return modern(TLS_client_method()); }
+TlsContext client_tls(const TlsFiles& own) {
+    TlsContext context = modern(TLS_client_method());
+    if (context == nullptr || own.certificate.empty()) return context;
+    const bool pair = SSL_CTX_use_certificate_chain_file(context.get(), own.certificate.c_str()) == 1 &&
+                      SSL_CTX_use_PrivateKey_file(context.get(), own.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
+                      SSL_CTX_check_private_key(context.get()) == 1;
+    return pair ? std::move(context) : nullptr;
+}
 
 }  // namespace hft

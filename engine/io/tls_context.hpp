@@ -24,7 +24,8 @@ using TlsContext = std::unique_ptr<ssl_ctx_st, TlsContextDelete>;
 
 // TLS 1.2 or newer. Null after an error; pointer is where the files stand in the configuration.
 TlsContext server_tls(const TlsFiles& files, const std::string& pointer, ConfigErrors& errors);
-// For a client that looks at the server's certificate itself.
-TlsContext client_tls();
+// For a client that looks at the server's certificate itself. own: what it shows of itself when asked, nothing where both are empty.
+// Null when TLS is not to be had here or these files are no pair.
+TlsContext client_tls(const TlsFiles& own);
 
 }  // namespace hft

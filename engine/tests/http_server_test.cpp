@@ -33,8 +33,8 @@ protected:
         server_ = std::make_unique<HttpServer>(std::vector<HttpEndpoint>{endpoint_}, refused, 2);
         ASSERT_EQ(server_->start(), "");
     }
-    [[nodiscard]] HttpAnswer ask(const std::string& body = {}, const std::string& certificate = {}) const {
-        return http_ask({"127.0.0.1", server_->port(0), certificate, {}}, "POST", "/path", body, 20 * kSecond);
+    [[nodiscard]] HttpAnswer ask(const std::string& body = {}, const std::string& certificate = {}, const TlsFiles& own = {}) const {
+        return http_ask({"127.0.0.1", server_->port(0), certificate, {}, own}, "POST", "/path", body, 20 * kSecond);
     }
     [[nodiscard]] Fd connect() const { return std::move(tcp_connect("127.0.0.1", server_->port(0), 20 * kSecond, 20 * kSecond).fd); }
     [[nodiscard]] std::string path(const char* name) const { return (directory_ / name).string(); }
@@ -166,7 +166,12 @@ TEST_F(HttpServerTest, WithAClientCaNobodyComesInWithoutACertificate) {
     ASSERT_TRUE(write_certificate(path("engine")));
     endpoint_.tls = TlsFiles{path("engine.crt"), path("engine.key"), path("engine.crt")};
     start();
+    ASSERT_TRUE(write_certificate(path("stranger")));
     EXPECT_EQ(ask("{}", path("engine.crt")).status, 0U);
+    EXPECT_EQ(ask("{}", path("engine.crt"), {path("stranger.crt"), path("stranger.key"), {}}).status, 0U);
+    EXPECT_EQ(ask("{}", path("engine.crt"), {path("engine.crt"), path("engine.key"), {}}).status, 200U);
+    const HttpAnswer mixed = ask("{}", path("engine.crt"), {path("engine.crt"), path("stranger.key"), {}});
+    EXPECT_NE(mixed.error.find("no pair"), std::string::npos) << mixed.error;
 }
 
 TEST_F(HttpServerTest, FaultyCertificatesAreNamedAtStart) {

@@ -17,7 +17,8 @@ const char* const kHelp =
   hft_ctl journal               what waits in journal.bin for the database (reads, never writes)
 
   --config=F        configuration of the engine (/opt/hft_system/config/production.json)
-  --environment=F   file with the API tokens (.env beside the configuration's directory); the environment comes first
+  --environment=F   file with the API tokens (.env beside the configuration's directory); the environment comes first.
+                    API_CLIENT_CERTIFICATE and API_CLIENT_KEY there name the files to show where the API asks for them
   --strategy=ID     kill and flatten: this strategy alone
   --all             journal: every record instead of the last 20
   --version, --help

@@ -51,9 +51,10 @@ Engine find_engine(const Arguments& arguments) {
 
     const std::string file = arguments.environment.empty() ? (home / ".env").string() : arguments.environment;
     std::map<std::string, std::string> variables = read_environment_file(file);
-    for (const char* name : {"API_TOKENS_READ", "API_TOKENS_OPERATE", "API_TOKENS_KILL"}) {
+    for (const char* name : {"API_TOKENS_READ", "API_TOKENS_OPERATE", "API_TOKENS_KILL", "API_CLIENT_CERTIFICATE", "API_CLIENT_KEY"}) {
         if (const char* value = std::getenv(name); value != nullptr) variables[name] = value;
     }
+    engine.api.own = {variables["API_CLIENT_CERTIFICATE"], variables["API_CLIENT_KEY"], {}};
     engine.operate_token = first(variables["API_TOKENS_OPERATE"]);
     engine.kill_token = first(variables["API_TOKENS_KILL"]);
     engine.read_token = first(variables["API_TOKENS_READ"]);
