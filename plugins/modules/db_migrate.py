@@ -51,22 +51,10 @@ options:
     description: Milliseconds that one statement may take at most.
     type: int
     default: 600000
-  version:
-    description: Major version of PostgreSQL.
-    type: int
-    default: 17
-  cluster:
-    description: Name of the cluster in Debian's layout.
-    type: str
-    default: main
-  port:
-    description: Port of the cluster; names its local socket.
-    type: int
-    default: 5432
 requirements:
   - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

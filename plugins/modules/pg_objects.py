@@ -16,7 +16,7 @@ description:
     and an unchanged one is not written again.
   - In check mode on a host whose server was not created yet, all objects are planned.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 options:
   roles:
     description: Roles. None of them is superuser, creates databases or creates roles, whatever it was before.
@@ -70,18 +70,6 @@ options:
     type: list
     elements: str
     default: []
-  version:
-    description: Major version of PostgreSQL.
-    type: int
-    default: 17
-  cluster:
-    description: Name of the cluster in Debian's layout.
-    type: str
-    default: main
-  port:
-    description: Port of the cluster; names its local socket.
-    type: int
-    default: 5432
 notes:
   - When a database, an extension or a slot cannot be made, what was made before it stays and the message names it. Nothing is ever dropped.
 requirements:

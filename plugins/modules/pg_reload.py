@@ -45,14 +45,6 @@ options:
     description: Seconds to wait for the server to answer after a restart.
     type: int
     default: 60
-  version:
-    description: Major version of PostgreSQL.
-    type: int
-    default: 17
-  cluster:
-    description: Name of the cluster in Debian's layout.
-    type: str
-    default: main
   port:
     description: Port of the cluster before the change; names its local socket.
     type: int
@@ -60,7 +52,7 @@ options:
 requirements:
   - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

@@ -28,18 +28,6 @@ options:
     description: Seconds to wait at most.
     type: int
     default: 60
-  version:
-    description: Major version of PostgreSQL.
-    type: int
-    default: 17
-  cluster:
-    description: Name of the cluster in Debian's layout.
-    type: str
-    default: main
-  port:
-    description: Port of the cluster; names its local socket.
-    type: int
-    default: 5432
 attributes:
   check_mode:
     description: Changes nothing, answers alike in check mode.
@@ -50,6 +38,7 @@ attributes:
 requirements:
   - python3-psycopg2 on the host, once PostgreSQL runs there
 author: hft.ops contributors (@hft-ops)
+extends_documentation_fragment: hft.ops.postgres_cluster
 """
 
 EXAMPLES = r"""

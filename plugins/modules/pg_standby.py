@@ -55,10 +55,6 @@ options:
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
     default: prefer
-  version:
-    description: Major version of PostgreSQL.
-    type: int
-    default: 17
   cluster:
     description: Name of the cluster in Debian's layout; its configuration directory must exist (C(pg_createcluster)).
     type: str
@@ -70,7 +66,7 @@ options:
 requirements:
   - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""
