@@ -12,6 +12,7 @@
 #include "io/tcp.hpp"
 #include "io/venue_connector.hpp"
 #include "io/venue_transport.hpp"
+#include "io/venue_writer.hpp"
 #include "io/wire.hpp"
 
 namespace hft::bench {
@@ -108,12 +109,13 @@ class BinaryEngineLink final : public EngineLink {
 public:
     explicit BinaryEngineLink(const BinaryVenueLink& venue)
         : transport_(1),
+          writer_(1),
           connector_({{"paper", "127.0.0.1", venue.order_port(), venue.tick_port()}}, Login{EngineName("bench"), Incarnation("1")}, kSecond,
                      transport_, [](const char*, const std::string&) {}),
           thread_([this] { connector_.run(stop_); }) {}
     ~BinaryEngineLink() override { stop_connecting(); }
 
-    OrderGateway& gateway() override { return transport_; }
+    OrderGateway& gateway() override { return writer_; }
     void turn(TradingCore& core) override {
         if (thread_.joinable() && core.venue_up(0)) stop_connecting();
         if (!loop_) loop_ = std::make_unique<HotLoop>(core, transport_, WaitMode::spin);
@@ -126,6 +128,7 @@ private:
         if (thread_.joinable()) thread_.join();
     }
     VenueTransport transport_;
+    VenueWriter writer_;
     VenueConnector connector_;
     std::unique_ptr<HotLoop> loop_;
     std::atomic<bool> stop_{false};

@@ -54,7 +54,7 @@ class Bench {
 public:
     Bench(std::uint64_t seed, std::uint32_t requote_ticks, std::uint64_t warm_up)
         : rig_(market_maker(requote_ticks), venue_), feed_(seed, 10'000) {
-        rig_.core().on_venue_up(0);
+        rig_.core().on_venue_up(0, kNoSession);
         rig_.take(0);
         rig_.core().housekeeping(boot_ns());
         settle();

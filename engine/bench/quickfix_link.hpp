@@ -106,15 +106,19 @@ public:
     }
 
 private:
+    void open(std::size_t, Session) noexcept override {}
+    void close(std::size_t) noexcept override {}
     void send(std::size_t, const NewOrder& o) noexcept override {
         link_.send(FixOrder{o.strategy.str(), o.symbol.str(), o.epoch, o.seq, o.intent.tick, o.intent.leg, o.side == hft::Side::buy,
                             to_double(o.price), to_double(o.quantity), o.sent_ns});
     }
     void send(std::size_t, const CancelOrder& c) noexcept override { link_.send(FixCancel{c.strategy.str(), c.epoch, c.seq}); }
     void send(std::size_t, const Fence&) noexcept override {}
-    void flush(std::size_t) noexcept override {}
+    void send(std::size_t, const Heartbeat&) noexcept override {}
+    bool flush(std::size_t) noexcept override { return true; }
+    void flush_pending() noexcept override {}
 
-    void on_logon() override { core_->on_venue_up(0); }
+    void on_logon() override { core_->on_venue_up(0, hft::kNoSession); }
     void on_quote(const FixQuote& q) override {
         Tick tick;
         tick.symbol = SymbolName(q.symbol);

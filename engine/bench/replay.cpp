@@ -62,10 +62,14 @@ public:
     }
     [[nodiscard]] const Tally& tally() const noexcept { return tally_; }
 
+    void open(std::size_t, Session) noexcept override {}
+    void close(std::size_t) noexcept override {}
     void send(std::size_t, const NewOrder& order) noexcept override { to_venue_.put(order); }
     void send(std::size_t, const CancelOrder& cancel) noexcept override { to_venue_.put(cancel); }
     void send(std::size_t, const Fence& fence) noexcept override { to_venue_.put(fence); }
-    void flush(std::size_t) noexcept override {}
+    void send(std::size_t, const Heartbeat&) noexcept override {}
+    bool flush(std::size_t) noexcept override { return true; }
+    void flush_pending() noexcept override {}
 
 private:
     void log(std::string_view line) override {
@@ -127,7 +131,7 @@ int replay(const Options& options) {
     ReplayVenue venue(symbols);
     EngineRig rig(strategies(), venue);
     TradingCore& core = rig.core();
-    core.on_venue_up(0);
+    core.on_venue_up(0, kNoSession);
     for (std::size_t i = 0; i < 2; ++i) rig.take(i);
     core.housekeeping(boot_ns());
     venue.read_orders();

@@ -42,10 +42,17 @@ private:
 // and cancels what it is asked to. It allocates nothing, so what is counted is the engine's.
 class ScriptedVenue final : public OrderGateway {
 public:
+    void open(std::size_t, Session) noexcept override {}
+    void close(std::size_t) noexcept override {}
     void send(std::size_t, const NewOrder& order) noexcept override { to_venue_.put(order); }
     void send(std::size_t, const CancelOrder& cancel) noexcept override { to_venue_.put(cancel); }
     void send(std::size_t, const Fence& fence) noexcept override { to_venue_.put(fence); }
-    void flush(std::size_t) noexcept override { flushed_ = boot_ns(); }
+    void send(std::size_t, const Heartbeat&) noexcept override {}
+    bool flush(std::size_t) noexcept override {
+        flushed_ = boot_ns();
+        return true;
+    }
+    void flush_pending() noexcept override {}
 
     [[nodiscard]] bool has_orders() const noexcept { return !to_venue_.empty(); }
     [[nodiscard]] Nanos flushed() const noexcept { return flushed_; }

@@ -171,6 +171,7 @@ void TradingCore::housekeeping(Nanos now) noexcept {
         slot.view.open_orders_copy.answer(slot.orders);
         if (slot.frozen) tell_drained(slot);
     }
+    gateway_.flush_pending();
 }
 
 void TradingCore::on_tick(std::size_t venue, const Tick& tick, Nanos received) noexcept {
@@ -201,8 +202,8 @@ void TradingCore::on_tick(std::size_t venue, const Tick& tick, Nanos received) n
         slot.may_place = true;
         slot.strategy->on_tick(tick, slot);
         slot.may_place = false;
-        gateway_.flush(slot.venue);
-        if (slot.sent_in_tick) hot_.tick_to_order.observe(boot_ns() - received);
+        const bool asked = gateway_.flush(slot.venue);
+        if (slot.sent_in_tick && asked) hot_.tick_to_order.observe(boot_ns() - received);
     }
 }
 
@@ -447,9 +448,18 @@ void TradingCore::send_fence(const Slot& slot) noexcept {
     gateway_.flush(slot.venue);
 }
 
-void TradingCore::on_venue_up(std::size_t venue) noexcept { put(venue_up_[venue], true); }
+void TradingCore::on_venue_up(std::size_t venue, Session session) noexcept {
+    gateway_.open(venue, session);
+    put(venue_up_[venue], true);
+}
+
+void TradingCore::on_heartbeat_due(std::size_t venue) noexcept {
+    gateway_.send(venue, Heartbeat{boot_ns()});
+    gateway_.flush(venue);
+}
 
 void TradingCore::on_venue_lost(std::size_t venue) noexcept {
+    gateway_.close(venue);
     put(venue_up_[venue], false);
     for (Slot* const at : live()) {
         Slot& slot = *at;

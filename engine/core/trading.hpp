@@ -153,8 +153,9 @@ public:
     void on_cancel_rejected(const CancelRejected& message) noexcept override;
     void on_fence_cancelled(const FenceCancelled& message) noexcept override;
     void on_fence_ack(const FenceAck& message) noexcept override;
-    void on_venue_up(std::size_t venue) noexcept override;
+    void on_venue_up(std::size_t venue, Session session) noexcept override;
     void on_venue_lost(std::size_t venue) noexcept override;
+    void on_heartbeat_due(std::size_t venue) noexcept override;
 
     // Control side, one caller at a time. A slot is filled here, and the hot thread looks at it from Command::load on.
     // kMaxStrategies: none is free.

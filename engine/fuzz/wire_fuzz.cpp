@@ -20,10 +20,14 @@ using namespace hft;
 
 class NoGateway final : public OrderGateway {
 public:
+    void open(std::size_t, Session) noexcept override {}
+    void close(std::size_t) noexcept override {}
     void send(std::size_t, const NewOrder&) noexcept override {}
     void send(std::size_t, const CancelOrder&) noexcept override {}
     void send(std::size_t, const Fence&) noexcept override {}
-    void flush(std::size_t) noexcept override {}
+    void send(std::size_t, const Heartbeat&) noexcept override {}
+    bool flush(std::size_t) noexcept override { return true; }
+    void flush_pending() noexcept override {}
 };
 
 template <typename M>
@@ -65,7 +69,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static NoGateway gateway;
     static bench::SilentOutput output;
     bench::EngineRig rig(bench::market_maker(1), gateway);
-    rig.core().on_venue_up(0);
+    rig.core().on_venue_up(0, kNoSession);
     rig.take(0, false);
     rig.core().housekeeping(boot_ns());
     const SymbolSetup market{bench::kSymbol, 50'000, 0.01, 10, 0.2};

@@ -16,6 +16,8 @@ using Json = nlohmann::json;
 constexpr NumberRange kPositive{0, 1e12, true};
 constexpr NumberRange kPercent{0, 100, true};
 constexpr std::int64_t kMaxPort = 65'535;
+constexpr int kMaxCpu = 4095;
+constexpr std::size_t kStages = 3;
 
 ListenAddress read_listen(const ConfigObject& root, const std::string& key, ConfigErrors& errors) {
     const ConfigObject object(root.child(key), root.pointer(key), {"listen", "port"}, errors);
@@ -98,6 +100,49 @@ std::optional<AccountConfig> read_account(const ConfigObject& root, ConfigErrors
     account.max_capital_pct = object.number("max_capital_pct", kPercent, account.max_capital_pct);
     account.daily_loss_pct = object.number("daily_loss_pct", kPercent, account.daily_loss_pct);
     return account;
+}
+
+HotPathConfig read_hot_path(const ConfigObject& root, ConfigErrors& errors) {
+    static const Json empty = Json::object();
+    const ConfigObject hot(root.has("hot_path") ? root.child("hot_path") : &empty, "/hot_path", {"layout", "wait", "cpu", "cpus"}, errors);
+    HotPathConfig config;
+    config.wait = hot.choice("wait", {"park", "spin"}, "park") == "spin" ? WaitMode::spin : WaitMode::park;
+    const bool pinned = hot.has("cpu") && !hot.child("cpu")->is_null();
+    if (hot.choice("layout", {"run_to_completion", "pipeline"}, "run_to_completion") == "run_to_completion") {
+        config.cpu = pinned ? static_cast<int>(hot.integer("cpu", 0, kMaxCpu)) : -1;
+        if (hot.has("cpus")) errors.add("/hot_path/cpus", "only of layout \"pipeline\"; run_to_completion has one thread: cpu");
+        return config;
+    }
+    config.layout = HotPathLayout::pipeline;
+    if (pinned) errors.add("/hot_path/cpu", "only of layout \"run_to_completion\"; pipeline has three threads: cpus");
+    // A stage that sleeps wakes after 50 us and more: longer than one thread takes for everything.
+    if (config.wait != WaitMode::spin) errors.add("/hot_path/wait", "expected \"spin\" with layout \"pipeline\", found \"park\"");
+    const Json* cpus = hot.list("cpus");
+    for (std::size_t i = 0; cpus != nullptr && i < cpus->size(); ++i) {
+        const Json& cpu = (*cpus)[i];
+        const bool whole = cpu.is_number_integer() && cpu >= 0 && cpu <= kMaxCpu;
+        if (whole && std::find(config.cpus.begin(), config.cpus.end(), cpu.get<int>()) == config.cpus.end()) {
+            config.cpus.push_back(cpu.get<int>());
+        } else {
+            errors.add("/hot_path/cpus/" + std::to_string(i), "expected a CPU that does not stand before, found " + cpu.dump());
+        }
+    }
+    if (cpus != nullptr && cpus->size() != kStages) {
+        errors.add("/hot_path/cpus", "expected three CPUs (feed, trading, gateway), found " + std::to_string(cpus->size()));
+    }
+    return config;
+}
+
+Json hot_path_json(const HotPathConfig& config) {
+    Json out = {{"wait", config.wait == WaitMode::spin ? "spin" : "park"}};
+    if (config.layout == HotPathLayout::pipeline) {
+        out["layout"] = "pipeline";
+        out["cpus"] = config.cpus;
+    } else {
+        out["layout"] = "run_to_completion";
+        out["cpu"] = config.cpu < 0 ? Json(nullptr) : Json(config.cpu);
+    }
+    return out;
 }
 
 // Real money moves in one environment alone.
@@ -195,10 +240,7 @@ EngineConfig load_engine_config(const Json& json, ConfigErrors& errors) {
         errors.add("/lease/ttl_ms", "expected at most 2000 while a venue has fence \"none\", found " + std::to_string(config.ttl_ms));
     }
 
-    const ConfigObject hot(root.has("hot_path") ? root.child("hot_path") : &empty, "/hot_path", {"wait", "cpu"}, errors);
-    config.wait = hot.choice("wait", {"park", "spin"}, "park") == "spin" ? WaitMode::spin : WaitMode::park;
-    const bool pinned = hot.has("cpu") && !hot.child("cpu")->is_null();
-    config.cpu = pinned ? static_cast<int>(hot.integer("cpu", 0, 4095)) : -1;
+    config.hot_path = read_hot_path(root, errors);
     return config;
 }
 
@@ -243,7 +285,7 @@ Json EngineConfig::json() const {
                   {"suspect_ms", suspect_ms},
                   {"failover", automatic_failover ? "automatic" : "manual"},
                   {"reconcile", block_on_difference ? "block" : "adopt"}}},
-                {"hot_path", {{"wait", wait == WaitMode::spin ? "spin" : "park"}, {"cpu", cpu < 0 ? Json(nullptr) : Json(cpu)}}}};
+                {"hot_path", hot_path_json(hot_path)}};
     if (account) {
         out["account"] = {{"name", account->name},
                           {"capital_usd", account->capital_usd},

@@ -48,6 +48,15 @@ struct VenueConfig {
     bool live = false;                 // trades real money: only in production
 };
 
+enum class HotPathLayout : std::uint8_t { run_to_completion, pipeline };
+
+struct HotPathConfig {
+    HotPathLayout layout = HotPathLayout::run_to_completion;
+    WaitMode wait = WaitMode::park;
+    int cpu = -1;           // of run_to_completion; -1: not pinned
+    std::vector<int> cpus;  // of pipeline: feed, trading, gateway
+};
+
 struct EngineConfig {
     std::string name;
     std::string environment;     // development, staging or production
@@ -66,8 +75,7 @@ struct EngineConfig {
     std::uint32_t suspect_ms = 1'000;
     bool automatic_failover = false;
     bool block_on_difference = true;
-    WaitMode wait = WaitMode::park;
-    int cpu = -1;  // -1: not pinned
+    HotPathConfig hot_path;
 
     [[nodiscard]] std::size_t venue_index(const std::string& venue) const;
     // What a strategy's configuration is held against.

@@ -7,7 +7,11 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include <charconv>
 #include <cstddef>
+#include <fstream>
+#include <sstream>
+#include <system_error>
 
 namespace hft {
 
@@ -31,12 +35,35 @@ void settle_hot_thread(int cpu, bool spinning, HostGrants& grants) {
     cpu_set_t set;
     CPU_ZERO(&set);
     CPU_SET(static_cast<std::size_t>(cpu), &set);
-    grants.affinity = ::pthread_setaffinity_np(::pthread_self(), sizeof(set), &set) == 0;
+    if (::pthread_setaffinity_np(::pthread_self(), sizeof(set), &set) != 0) grants.affinity = false;
     // A spinning FIFO thread would starve the kernel's own threads on its CPU.
     if (spinning) return;
     sched_param priority{};
     priority.sched_priority = 10;
     grants.fifo = ::pthread_setschedparam(::pthread_self(), SCHED_FIFO, &priority) == 0;
+}
+
+std::string isolated_cpus() {
+    std::ifstream in("/sys/devices/system/cpu/isolated");
+    std::string text;
+    std::getline(in, text);
+    return text;
+}
+
+std::vector<int> parse_cpu_list(const std::string& text) {
+    std::vector<int> cpus;
+    std::istringstream ranges(text);
+    for (std::string range; std::getline(ranges, range, ',');) {
+        int first = 0;
+        int last = 0;
+        const char* const end = range.data() + range.size();
+        auto [at, wrong] = std::from_chars(range.data(), end, first);
+        if (wrong != std::errc()) continue;
+        last = first;
+        if (at != end && *at == '-') std::from_chars(at + 1, end, last);
+        for (int cpu = first; cpu <= last; ++cpu) cpus.push_back(cpu);
+    }
+    return cpus;
 }
 
 }  // namespace hft

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/venue_transport.hpp"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -47,25 +48,24 @@ void VenueTransport::take_over(std::size_t index, VenueEvents& events) noexcept 
     v.orders_in.filled = 0;
     v.market_data_in.filled = 0;
     v.arrivals = {};
-    v.out_filled = 0;
     v.heartbeat = v.next_session_heartbeat.load(std::memory_order_relaxed);
     v.next_heartbeat = 0;
     v.round_trip.store(0, std::memory_order_relaxed);
     v.up = true;
-    v.broken = false;
     for (const int fd : {v.orders.get(), v.market_data.get()}) {
         epoll_event event{};
         event.events = EPOLLIN;
         event.data.fd = fd;
         ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
     }
-    events.on_venue_up(index);
+    events.on_venue_up(index, ::fcntl(v.orders.get(), F_DUPFD_CLOEXEC, 0));
 }
 
 void VenueTransport::lose(std::size_t index, VenueEvents& events) noexcept {
     Venue& v = *venues_[index];
     v.up = false;
-    v.broken = false;
+    // Two descriptors hold the connection: closing one of them would tell the venue nothing.
+    ::shutdown(v.orders.get(), SHUT_RDWR);
     v.orders.reset();
     v.market_data.reset();
     events.on_venue_lost(index);
@@ -81,11 +81,10 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
     for (std::size_t i = 0; i < venues_.size(); ++i) {
         Venue& v = *venues_[i];
         if (!v.up) continue;
-        if (v.heartbeat > 0) beat(i);
-        if (v.out_filled != 0) flush(i);
-        bool alive = !v.broken;
+        if (v.heartbeat > 0) beat(i, events);
+        bool alive = true;
         // Answers first: a strategy decides on what is known.
-        if (alive && may_read_orders) {
+        if (may_read_orders) {
             const Nanos received = boot_ns();
             alive = receive(v.orders.get(), v.orders_in, [&](std::span<const std::byte> frame) {
                 if (wire::next_frame(frame).type != wire::Type::heartbeat_ack) return dispatch_order(frame, events, received);
@@ -94,10 +93,7 @@ void VenueTransport::pump(VenueEvents& events, Nanos max_wait, bool may_read_ord
                 return answer.has_value();
             });
         }
-        if (alive) {
-            alive = receive_ticks(i, events);
-        }
-        if (!alive || v.broken) lose(i, events);
+        if (!alive || !receive_ticks(i, events)) lose(i, events);
     }
 }
 
@@ -176,40 +172,12 @@ bool VenueTransport::dispatch_order(std::span<const std::byte> frame, VenueEvent
     }
 }
 
-void VenueTransport::beat(std::size_t venue) noexcept {
+void VenueTransport::beat(std::size_t venue, VenueEvents& events) noexcept {
     Venue& v = *venues_[venue];
     const Nanos now = boot_ns();
     if (now < v.next_heartbeat) return;
     v.next_heartbeat = now + v.heartbeat;
-    put(venue, Heartbeat{now});
-}
-
-template <typename M>
-void VenueTransport::put(std::size_t venue, const M& message) noexcept {
-    Venue& v = *venues_[venue];
-    if (!v.up || v.broken) return;
-    if (v.out.size() - v.out_filled < wire::kMaxFrame) flush(venue);
-    if (v.out.size() - v.out_filled < wire::kMaxFrame) {
-        v.broken = true;  // 64 KiB unsent: the venue does not read; lost at the next look
-        return;
-    }
-    v.out_filled += wire::encode(message, v.out.data() + v.out_filled);
-}
-
-void VenueTransport::send(std::size_t venue, const NewOrder& order) noexcept { put(venue, order); }
-void VenueTransport::send(std::size_t venue, const CancelOrder& cancel) noexcept { put(venue, cancel); }
-void VenueTransport::send(std::size_t venue, const Fence& fence) noexcept { put(venue, fence); }
-
-void VenueTransport::flush(std::size_t venue) noexcept {
-    Venue& v = *venues_[venue];
-    if (!v.up || v.out_filled == 0) return;
-    const ssize_t n = ::send(v.orders.get(), v.out.data(), v.out_filled, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) v.broken = true;
-        return;
-    }
-    v.out_filled -= static_cast<std::size_t>(n);
-    if (v.out_filled != 0) std::memmove(v.out.data(), v.out.data() + n, v.out_filled);
+    events.on_heartbeat_due(venue);
 }
 
 }  // namespace hft

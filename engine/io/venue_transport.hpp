@@ -14,18 +14,14 @@
 
 namespace hft {
 
-// The engine's sockets to its venues, used by the hot thread alone. A connected and logged-in pair of sockets comes in by
-// hand_over() from the thread that connects; everything else stays on the hot thread.
-class VenueTransport final : public Transport, public OrderGateway {
+// What comes in from the venues, read by one thread alone. A connected and logged-in pair of sockets is given by hand_over() from
+// the thread that connects; the order session's other end, a duplicate, goes with on_venue_up to whoever writes.
+class VenueTransport final : public Transport {
 public:
     explicit VenueTransport(std::size_t venues);
     ~VenueTransport() override;
 
     void pump(VenueEvents& events, Nanos max_wait, bool may_read_orders) noexcept override;
-    void send(std::size_t venue, const NewOrder& order) noexcept override;
-    void send(std::size_t venue, const CancelOrder& cancel) noexcept override;
-    void send(std::size_t venue, const Fence& fence) noexcept override;
-    void flush(std::size_t venue) noexcept override;
 
     // Any thread. Of the last heartbeat; 0 before the first.
     [[nodiscard]] Nanos round_trip(std::size_t venue) const noexcept;
@@ -38,7 +34,6 @@ public:
 
 private:
     static constexpr std::size_t kReceive = 64 * 1024;
-    static constexpr std::size_t kSend = 64 * 1024;
 
     struct Buffer {
         std::array<std::byte, kReceive> bytes;
@@ -50,13 +45,10 @@ private:
         Buffer orders_in;
         Buffer market_data_in;
         Arrivals arrivals;
-        std::array<std::byte, kSend> out;
-        std::size_t out_filled = 0;
         Nanos heartbeat = 0;  // between two; 0: none
         Nanos next_heartbeat = 0;
         std::atomic<Nanos> round_trip{0};
         bool up = false;
-        bool broken = false;
         // Sockets on their way in; -1 when there are none.
         std::atomic<int> next_orders{-1};
         std::atomic<int> next_market_data{-1};
@@ -64,9 +56,7 @@ private:
         std::atomic<bool> wanted{true};
     };
 
-    void beat(std::size_t venue) noexcept;
-    template <typename M>
-    void put(std::size_t venue, const M& message) noexcept;
+    void beat(std::size_t venue, VenueEvents& events) noexcept;
     void take_over(std::size_t index, VenueEvents& events) noexcept;
     void lose(std::size_t index, VenueEvents& events) noexcept;
     template <typename F>

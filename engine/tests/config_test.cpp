@@ -4,6 +4,7 @@
 #include <string>
 
 #include "io/engine_config.hpp"
+#include "io/hot_threads.hpp"
 #include "io/venue_config.hpp"
 
 namespace hft {
@@ -79,6 +80,38 @@ TEST(Config, EveryErrorAtOnce) {
     EXPECT_NE(text.find("/database/user: missing"), std::string::npos) << text;
     EXPECT_NE(text.find("/venues/0/fence: expected \"epoch\" or \"none\", found \"wall\""), std::string::npos) << text;
     EXPECT_NE(text.find("/hot_path/wait: expected \"park\" or \"spin\", found 3"), std::string::npos) << text;
+}
+
+TEST(Config, ThePipelineWantsThreeCpusAndSpins) {
+    Json json = example("production.json.example");
+    json["hot_path"] = {{"layout", "pipeline"}, {"wait", "spin"}, {"cpus", {2, 3, 4}}};
+    ConfigErrors errors;
+    const EngineConfig config = load_engine_config(json, errors);
+    EXPECT_EQ(errors.text(), "");
+    EXPECT_EQ(config.hot_path.cpus, (std::vector<int>{2, 3, 4}));
+    EXPECT_EQ(config.json()["hot_path"], json["hot_path"]);
+    json["hot_path"] = {{"layout", "pipeline"}, {"cpu", 1}, {"cpus", {2, 2}}};
+    EXPECT_EQ(engine_errors(json),
+              "/hot_path/cpu: only of layout \"run_to_completion\"; pipeline has three threads: cpus\n"
+              "/hot_path/wait: expected \"spin\" with layout \"pipeline\", found \"park\"\n"
+              "/hot_path/cpus/1: expected a CPU that does not stand before, found 2\n"
+              "/hot_path/cpus: expected three CPUs (feed, trading, gateway), found 2\n");
+    json["hot_path"] = {{"cpus", {1, 2, 3}}};
+    EXPECT_EQ(engine_errors(json), "/hot_path/cpus: only of layout \"pipeline\"; run_to_completion has one thread: cpu\n");
+}
+
+TEST(Config, ThePipelineIsRefusedWithoutAsManyIsolatedCpus) {
+    HotPathConfig config;
+    EXPECT_EQ(HotThreads::refusal(config, ""), "");
+    config.layout = HotPathLayout::pipeline;
+    config.cpus = {2, 3, 7};
+    EXPECT_EQ(HotThreads::refusal(config, "2-4,7"), "");
+    const std::string error = HotThreads::refusal(config, "2-3");
+    EXPECT_NE(error.find("/hot_path/cpus: layout pipeline wants an isolated CPU for each stage"), std::string::npos) << error;
+    EXPECT_NE(error.find("not among them: 7;"), std::string::npos) << error;
+    EXPECT_NE(HotThreads::refusal(config, "").find("not among them: 2, 3, 7;"), std::string::npos);
+    EXPECT_EQ(parse_cpu_list("0-1,5,8-9"), (std::vector<int>{0, 1, 5, 8, 9}));
+    EXPECT_TRUE(parse_cpu_list("").empty());
 }
 
 TEST(Config, UnknownKeyNamesTheNearest) {

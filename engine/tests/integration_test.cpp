@@ -9,9 +9,15 @@ namespace {
 
 using namespace test;
 
-TEST_F(Integration, TradesAndKnowsEveryFillOfTheVenue) {
+// What holds whether one thread does all or each stage has its own.
+class EitherLayout : public Integration, public ::testing::WithParamInterface<HotPathLayout> {};
+
+INSTANTIATE_TEST_SUITE_P(HotPath, EitherLayout, ::testing::Values(HotPathLayout::run_to_completion, HotPathLayout::pipeline),
+                         [](const auto& info) { return info.param == HotPathLayout::pipeline ? "Pipeline" : "RunToCompletion"; });
+
+TEST_P(EitherLayout, TradesAndKnowsEveryFillOfTheVenue) {
     VenueProcess venue(directory_);
-    EngineProcess engine("blue", "1", venue.order_port(), venue.market_data_port(), rows_);
+    EngineProcess engine("blue", "1", venue.order_port(), venue.market_data_port(), rows_, false, GetParam());
     ASSERT_TRUE(eventually([&] { return engine.ready(); }));
     engine.start_trading();
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -92,11 +98,11 @@ TEST_F(Integration, TakeoverAfterADeathBooksWhatTheDeadDid) {
     EXPECT_EQ(highest, 2U);
 }
 
-TEST_F(Integration, AVenueRestartIsFencedAnewUnderTheSameEpoch) {
+TEST_P(EitherLayout, AVenueRestartIsFencedAnewUnderTheSameEpoch) {
     auto venue = std::make_unique<VenueProcess>(directory_);
     const std::uint16_t orders = venue->order_port();
     const std::uint16_t market_data = venue->market_data_port();
-    EngineProcess engine("blue", "1", orders, market_data, rows_);
+    EngineProcess engine("blue", "1", orders, market_data, rows_, false, GetParam());
     ASSERT_TRUE(eventually([&] { return engine.ready(); }));
     engine.start_trading();
     ASSERT_EQ(engine.keeper().become_primary().outcome, RoleOutcome::done);
@@ -109,6 +115,22 @@ TEST_F(Integration, AVenueRestartIsFencedAnewUnderTheSameEpoch) {
     EXPECT_EQ(rows_.rows["mm"].row.epoch, 1U);
     EXPECT_GE(log("fence").size(), 2U);
     EXPECT_TRUE(log("rejected").empty());
+}
+
+TEST_P(EitherLayout, TheKillSwitchStopsAndCancels) {
+    VenueProcess venue(directory_);
+    EngineProcess engine("blue", "1", venue.order_port(), venue.market_data_port(), rows_, false, GetParam());
+    ASSERT_TRUE(eventually([&] { return engine.ready(); }));
+    engine.start_trading();
+    ASSERT_EQ(engine.keeper().become_primary().outcome, RoleOutcome::done);
+    ASSERT_TRUE(eventually([&] { return engine.sent() >= 20 && engine.core().hot().tick_to_order.sum_ns() > 0; }));
+    engine.core().hot().killed = true;
+    ASSERT_TRUE(eventually([&] { return engine.view().open_orders.load() == 0; }));
+    const std::uint64_t sent = engine.sent();
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    EXPECT_EQ(engine.sent(), sent) << "orders after the kill";
+    engine.core().hot().killed = false;
+    ASSERT_TRUE(eventually([&] { return engine.sent() > sent; }));
 }
 
 TEST_F(Integration, WithoutADatabaseItTradesToItsDeadlineAndNoLonger) {

@@ -17,12 +17,11 @@
 #include <thread>
 #include <vector>
 
-#include "core/hot_loop.hpp"
 #include "core/lease_keeper.hpp"
+#include "io/hot_threads.hpp"
 #include "io/tcp.hpp"
 #include "io/venue_connector.hpp"
 #include "io/venue_server.hpp"
-#include "io/venue_transport.hpp"
 #include "io/wire.hpp"
 #include "tests/memory_lease_store.hpp"
 #include "tests/strategies.hpp"
@@ -87,13 +86,13 @@ private:
 class EngineProcess {
 public:
     EngineProcess(const std::string& name, const std::string& incarnation, std::uint16_t order_port, std::uint16_t market_data_port,
-                  MemoryRows& rows, bool automatic = false)
+                  MemoryRows& rows, bool automatic = false, HotPathLayout layout = HotPathLayout::run_to_completion)
         : fact_slots_(65'536),
           facts_(fact_counters_, fact_slots_.data(), fact_slots_.size()),
           command_slots_(64),
           commands_(command_counters_, command_slots_.data(), command_slots_.size()),
-          transport_(1),
-          store_(rows) {
+          store_(rows),
+          hot_threads_({layout, WaitMode::park, -1, {}}, 1, grants_) {
         StrategySetup setup;
         setup.name = StrategyName("mm");
         setup.symbol = SymbolName("BTC-USD");
@@ -102,11 +101,10 @@ public:
         std::vector<StrategySetup> setups;
         setups.push_back(std::move(setup));
         const std::string holder = name + "/" + incarnation;
-        core_ = std::make_unique<TradingCore>(std::move(setups), std::vector<VenueName>{VenueName("paper")}, HolderName(holder), transport_,
-                                              facts_, commands_);
-        loop_ = std::make_unique<HotLoop>(*core_, transport_, WaitMode::park);
+        core_ = std::make_unique<TradingCore>(std::move(setups), std::vector<VenueName>{VenueName("paper")}, HolderName(holder),
+                                              hot_threads_.gateway(), facts_, commands_);
         connector_ = std::make_unique<VenueConnector>(std::vector<VenueAddress>{{"paper", "127.0.0.1", order_port, market_data_port}},
-                                                      Login{EngineName(name), Incarnation(incarnation)}, kSecond, transport_,
+                                                      Login{EngineName(name), Incarnation(incarnation)}, kSecond, hot_threads_.transport(),
                                                       [](const char*, const std::string&) {});
         LeaseKeeperSettings settings;
         settings.holder = holder;
@@ -125,7 +123,7 @@ public:
         send_ = ports.command;
         keeper_ = std::make_unique<LeaseKeeper>(settings, std::vector<LeasedStrategy>{{"mm", "BTC-USD", 0, {"paper"}, true}}, store_,
                                                 *core_, std::move(ports));
-        threads_.emplace_back([this] { loop_->run(stop_hot_); });
+        hot_threads_.start(*core_);
         threads_.emplace_back([this] { connector_->run(stop_); });
         threads_.emplace_back([this] { keeper_->run(stop_); });
         threads_.emplace_back([this] {
@@ -145,9 +143,8 @@ public:
     void end() {
         if (threads_.empty()) return;
         stop_ = true;
-        for (std::size_t i = 1; i < threads_.size(); ++i) threads_[i].join();
-        stop_hot_ = true;
-        threads_[0].join();
+        for (std::thread& thread : threads_) thread.join();
+        hot_threads_.stop();
         threads_.clear();
     }
     void command(const Command& c) { send_(c); }
@@ -175,17 +172,16 @@ private:
     std::vector<Command> command_slots_;
     CommandRing commands_;
     std::mutex command_mutex_;
-    VenueTransport transport_;
+    HostGrants grants_;
     MemoryLeaseStore store_;
     std::unique_ptr<TradingCore> core_;
-    std::unique_ptr<HotLoop> loop_;
+    HotThreads hot_threads_;
     std::unique_ptr<VenueConnector> connector_;
     std::unique_ptr<LeaseKeeper> keeper_;
     std::function<void(const Command&)> send_;
     std::set<std::uint64_t> fill_ids_;
     std::set<std::uint64_t> order_seqs_;
     std::atomic<bool> stop_{false};
-    std::atomic<bool> stop_hot_{false};
     std::vector<std::thread> threads_;
 };
 

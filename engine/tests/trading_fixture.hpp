@@ -20,10 +20,17 @@ public:
         cancels.reserve(200'000);
         fences.reserve(16);
     }
+    void open(std::size_t, Session) noexcept override {}
+    void close(std::size_t) noexcept override {}
     void send(std::size_t, const NewOrder& order) noexcept override { orders.push_back(order); }
     void send(std::size_t, const CancelOrder& cancel) noexcept override { cancels.push_back(cancel); }
     void send(std::size_t, const Fence& fence) noexcept override { fences.push_back(fence); }
-    void flush(std::size_t) noexcept override { ++flushes; }
+    void send(std::size_t, const Heartbeat&) noexcept override {}
+    bool flush(std::size_t) noexcept override {
+        ++flushes;
+        return true;
+    }
+    void flush_pending() noexcept override {}
 
     std::vector<NewOrder> orders;
     std::vector<CancelOrder> cancels;
@@ -65,7 +72,7 @@ struct Trader {
     void turn() { core->housekeeping(boot_ns()); }
     // Everything an order needs.
     void grant(std::uint64_t epoch = 5) {
-        core->on_venue_up(0);
+        core->on_venue_up(0, kNoSession);
         command(Command::Kind::start);
         command(Command::Kind::enable);
         command(Command::Kind::take, epoch);

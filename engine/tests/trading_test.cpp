@@ -18,7 +18,7 @@ std::uint64_t failures(Trader& t, RiskCheck check) { return t.core->hot().risk_f
 
 TEST(Trading, NothingIsSentAfterStart) {
     Trader t;
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     t.turn();
     t.tick();
     EXPECT_TRUE(t.gateway.orders.empty());
@@ -157,7 +157,7 @@ TEST(Trading, AForeignFillIsBookedUnderItsOwnEpoch) {
 
 TEST(Trading, TheVenuesPositionWinsAndIsRecorded) {
     Trader t;
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     Position::State stored;
     stored.quantity = from_double(1);
     stored.last_fill_id = 10;
@@ -198,7 +198,7 @@ TEST(Trading, ALostVenueLeavesOrdersUnknownAndNeedsANewFence) {
     t.grant();
     t.tick();
     t.core->on_venue_lost(0);
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     t.turn();
     t.tick();
     EXPECT_EQ(t.gateway.orders.size(), 2U);
@@ -383,7 +383,7 @@ TEST(Trading, TheTableOfOpenOrdersIsTheLastLimit) {
 
 TEST(Trading, AStandbySeesEveryTickAndSendsNothing) {
     Trader t;
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     Scripted& s = script(t, wide());
     s.wishes = {{Side::buy, 100, 1}};
     for (int i = 0; i < 5; ++i) t.tick();
@@ -445,7 +445,7 @@ TEST(Trading, AFillIsToldOnceWithThePositionAndPlacesNothing) {
 
 TEST(Trading, TheBudgetComesWithTheLeaseAndHolds) {
     Trader t;
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     Command c;
     c.kind = Command::Kind::take;
     c.epoch = 5;
@@ -601,7 +601,7 @@ TEST(Trading, FlattenCancelsAndClosesThePositionAtTheMarket) {
 
 TEST(Trading, FlattenWithoutARightSendsNothing) {
     Trader t;
-    t.core->on_venue_up(0);
+    t.core->on_venue_up(0, kNoSession);
     t.command(Command::Kind::flatten);
     t.turn();
     t.tick();

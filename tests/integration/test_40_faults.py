@@ -5,10 +5,27 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator
 
+import pytest
 from conftest import api, eventually, on, sql, venue_log
 
 from lab import playbook
+
+
+_OFFSET = "/run/engine_clock_offset"
+
+
+@pytest.fixture(scope="module")
+def steppable_clock(demo: dict) -> Iterator[None]:
+    """From its next start the engine on hft-prod-01 reads a wall clock that a test can step; its boot clock stays true."""
+    drop_in = "/run/systemd/system/hft_system.service.d/clock.conf"
+    on("hft-prod-01", "apt-get install -y --no-download libfaketime && "
+                      f"echo +0 > {_OFFSET} && mkdir -p $(dirname {drop_in}) && printf '[Service]\\n"
+                      "Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME_DONT_FAKE_MONOTONIC=1 "
+                      f"FAKETIME_NO_CACHE=1 FAKETIME_TIMESTAMP_FILE={_OFFSET}\\n' > {drop_in} && systemctl daemon-reload")
+    yield
+    on("hft-prod-01", f"echo +0 > {_OFFSET}; rm {drop_in}; systemctl daemon-reload")
 
 
 def _orders() -> int:
@@ -27,7 +44,7 @@ def test_commits_flow_without_one_of_the_standbys(demo: dict) -> None:
                lambda: sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") == [["2"]], 60)
 
 
-def test_a_killed_engine_comes_back_as_standby(demo: dict) -> None:
+def test_a_killed_engine_comes_back_as_standby(steppable_clock: None) -> None:
     before = api("hft-prod-01", "status")
     assert before["role"] == "primary"
     on("hft-prod-01", "systemctl kill --signal=KILL hft_system.service")
@@ -45,6 +62,26 @@ def test_trading_starts_again_on_request_under_a_higher_epoch(demo: dict) -> Non
     assert start.rc == 0, start.output[-3000:]
     assert api("hft-prod-01", "status")["role"] == "primary"
     assert int(sql("SELECT max(epoch) FROM engine_lease")[0][0]) > before
+
+
+def test_a_clock_stepped_by_an_hour_ends_no_right_and_loses_no_order(steppable_clock: None) -> None:
+    epochs = sql("SELECT strategy, epoch, holder FROM engine_lease ORDER BY 1")
+    for offset in ("+3600", "-3600", "+0"):
+        on("hft-prod-01", f"echo {offset} > {_OFFSET}")
+        since = len(venue_log())
+        for _ in range(6):  # longer than a lease of two seconds would last
+            assert api("hft-prod-01", "status")["role"] == "primary"
+            time.sleep(0.5)
+        orders = [line for line in venue_log()[since:] if line["ev"] == "accepted"]
+        assert orders, f"no order while the clock was off by {offset} s"
+        sent_s = max(int(line["sent_ns"]) for line in orders) / 1e9
+        assert abs(sent_s - time.time() - int(offset)) < 60, "the engine does not read the stepped clock: this test shows nothing"
+        keys = {(line["strategy"], line["epoch"], line["seq"]) for line in orders[:50]}
+        wanted = ",".join(f"('{strategy}',{epoch},{seq})" for strategy, epoch, seq in keys)
+        eventually(f"the orders sent with the clock off by {offset} s are in the database",
+                   lambda wanted=wanted, n=len(keys): sql(f"SELECT count(DISTINCT (strategy, epoch, seq)) FROM orders "
+                                                         f"WHERE (strategy, epoch, seq) IN ({wanted})") == [[str(n)]])
+    assert sql("SELECT strategy, epoch, holder FROM engine_lease ORDER BY 1") == epochs
 
 
 def test_a_second_engine_is_refused_while_the_first_trades(demo: dict) -> None:

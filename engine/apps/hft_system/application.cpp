@@ -80,13 +80,12 @@ std::string Application::build() {
     const Nanos margin = static_cast<Nanos>(config_.margin_ms) * kMillisecond;
 
     commands_ = std::make_unique<CommandRing>(command_counters_, command_slots_.data(), command_slots_.size());
-    transport_ = std::make_unique<VenueTransport>(config_.venues.size());
-    core_ = std::make_unique<TradingCore>(std::move(setups), std::move(venue_names), HolderName(holder_), *transport_, journal_.ring(),
-                                          *commands_);
+    hot_threads_ = std::make_unique<HotThreads>(config_.hot_path, config_.venues.size(), grants_);
+    core_ = std::make_unique<TradingCore>(std::move(setups), std::move(venue_names), HolderName(holder_), hot_threads_->gateway(),
+                                          journal_.ring(), *commands_);
     core_->block_on_difference(config_.block_on_difference);
-    hot_loop_ = std::make_unique<HotLoop>(*core_, *transport_, config_.wait);
     connector_ = std::make_unique<VenueConnector>(
-        std::move(addresses), Login{EngineName(config_.name), Incarnation(incarnation_)}, margin, *transport_,
+        std::move(addresses), Login{EngineName(config_.name), Incarnation(incarnation_)}, margin, hot_threads_->transport(),
         [this](const char* level, const std::string& text) { report(log_level(level), "venue", text); });
     writer_ = std::make_unique<FactWriter>(config_.database, password_, journal_.ring(), holder_, to_log);
     store_ = std::make_unique<PgLeaseStore>(config_.database, password_, kSecond, to_log);
@@ -111,6 +110,7 @@ std::string Application::build() {
 }
 
 std::string Application::start() {
+    if (std::string error = HotThreads::refusal(config_.hot_path, isolated_cpus()); !error.empty()) return error;
     if (std::string error = lock_data_dir(); !error.empty()) return error;
     if (std::string error = journal_.open(config_.data_dir + "/journal.bin", config_.database.queue_records); !error.empty()) return error;
     if (std::string error = build(); !error.empty()) return error;
@@ -129,10 +129,7 @@ std::string Application::start() {
     if (const std::size_t left = journal_.ring().size(); left != 0)
         report(LogLevel::info, "journal", std::to_string(left) + " facts of an earlier run go to the database first");
     last_moved_ = boot_ns();
-    hot_thread_ = std::thread([this] {
-        settle_hot_thread(config_.cpu, config_.wait == WaitMode::spin, grants_);
-        hot_loop_->run(stop_hot_);
-    });
+    hot_threads_->start(*core_);
     connector_thread_ = std::thread([this] { connector_->run(stop_control_); });
     writer_thread_ = std::thread([this] { writer_->run(stop_writer_, kSecond); });
     keeper_thread_ = std::thread([this] { keeper_->run(stop_control_); });
@@ -140,7 +137,7 @@ std::string Application::start() {
 }
 
 void Application::shut_down() {
-    if (!hot_thread_.joinable()) return;
+    if (!hot_threads_ || !hot_threads_->running()) return;
     // A change of role under way ends first.
     RoleAnswer answer;
     for (const Nanos end = boot_ns() + 2 * kSecond; boot_ns() < end;) {
@@ -152,8 +149,7 @@ void Application::shut_down() {
     stop_control_ = true;
     keeper_thread_.join();
     connector_thread_.join();
-    stop_hot_ = true;
-    hot_thread_.join();
+    hot_threads_->stop();
     stop_writer_ = true;
     writer_thread_.join();
 }

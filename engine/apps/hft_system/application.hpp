@@ -13,17 +13,16 @@
 #include "apps/hft_system/kill_switch.hpp"
 #include "apps/hft_system/reconciliation_log.hpp"
 #include "apps/hft_system/strategy_registry.hpp"
-#include "core/hot_loop.hpp"
 #include "core/lease_keeper.hpp"
 #include "core/trading.hpp"
 #include "io/engine_config.hpp"
 #include "io/fact_file.hpp"
 #include "io/fact_writer.hpp"
 #include "io/host_grants.hpp"
+#include "io/hot_threads.hpp"
 #include "io/log.hpp"
 #include "io/pg_lease_store.hpp"
 #include "io/venue_connector.hpp"
-#include "io/venue_transport.hpp"
 
 namespace hft {
 
@@ -54,7 +53,7 @@ public:
 
     [[nodiscard]] bool hot_loop_moves() const;
     [[nodiscard]] bool venues_up() const;
-    [[nodiscard]] Nanos venue_round_trip(std::size_t venue) const noexcept { return transport_->round_trip(venue); }
+    [[nodiscard]] Nanos venue_round_trip(std::size_t venue) const noexcept { return hot_threads_->transport().round_trip(venue); }
     [[nodiscard]] bool lease_state_known() const { return keeper_->connected() && keeper_->rows_known(); }
 
     [[nodiscard]] const EngineConfig& config() const noexcept { return config_; }
@@ -96,9 +95,8 @@ private:
     std::unique_ptr<CommandRing> commands_;
     std::mutex command_mutex_;
 
-    std::unique_ptr<VenueTransport> transport_;
     std::unique_ptr<TradingCore> core_;
-    std::unique_ptr<HotLoop> hot_loop_;
+    std::unique_ptr<HotThreads> hot_threads_;  // ended before the core they run
     std::unique_ptr<VenueConnector> connector_;
     std::unique_ptr<FactWriter> writer_;
     std::unique_ptr<PgLeaseStore> store_;
@@ -107,9 +105,7 @@ private:
     StrategyRegistry strategies_;
 
     std::atomic<bool> stop_control_{false};
-    std::atomic<bool> stop_hot_{false};
     std::atomic<bool> stop_writer_{false};
-    std::thread hot_thread_;
     std::thread connector_thread_;
     std::thread writer_thread_;
     std::thread keeper_thread_;
