@@ -128,6 +128,10 @@ slots:
     retained_bytes:
       description: Bytes of WAL kept for it.
       type: int
+follows:
+  description: Host whom this standby is told to follow, whether a connection stands or not; empty when it is cut off, and on a primary.
+  returned: always
+  type: str
 upstream:
   description: Whom this standby follows; empty on a primary and while no connection stands.
   returned: always
@@ -153,6 +157,7 @@ upstream:
       type: float
 """
 
+import re
 import time
 from typing import Any
 
@@ -196,7 +201,8 @@ def information(cluster: Cluster) -> dict[str, Any]:
     """Everything under RETURN."""
     found: dict[str, Any] = {
         "state": cluster.state(), "standby_signal": cluster.standby_signal, "system_identifier": "", "timeline": 0,
-        "server_version": "", "data_checksums": False, "synchronous_standby_names": "", "standbys": [], "slots": [], "upstream": {},
+        "server_version": "", "data_checksums": False, "synchronous_standby_names": "", "standbys": [], "slots": [], "follows": "",
+        "upstream": {},
     }
     if found["state"] in (PRIMARY, STANDBY):
         with cluster.session() as cursor:
@@ -204,8 +210,15 @@ def information(cluster: Cluster) -> dict[str, Any]:
             found["standbys"] = rows(cursor, _STANDBYS)
             found["slots"] = rows(cursor, _SLOTS)
             if found["state"] == STANDBY:
+                found["follows"] = host_of(rows(cursor, "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'")[0]["setting"])
                 found["upstream"] = next(iter(rows(cursor, _UPSTREAM)), {})
     return found
+
+
+def host_of(conninfo: str) -> str:
+    """The host in a connection string of ours."""
+    match = re.search(r"(?:^|\s)host='?([^'\s]+)", conninfo)
+    return match.group(1) if match else ""
 
 
 def missing(found: dict[str, Any], upstream: bool, standbys: list[str]) -> str:
