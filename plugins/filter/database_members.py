@@ -116,8 +116,8 @@ def _a_set_after(answers: dict, taker: str, followers: list) -> None:
     """The taker's own set must have somebody to acknowledge its commits."""
     names = parse(answers[taker]["synchronous_standby_names"]).without(taker).names
     if not set(names) & set(followers):
-        raise _Refused(f"{taker}: its synchronous set is \"{answers[taker]['synchronous_standby_names']}\", none of which would follow it, so "
-                       "every commit would wait for ever; set timescaledb_synchronous_hosts to all members and run site.yml first")
+        raise _Refused(f"{taker}: its synchronous set is \"{answers[taker]['synchronous_standby_names']}\", none of which would follow it, "
+                       "so every commit would wait for ever; set timescaledb_synchronous_hosts to all members and run site.yml first")
 
 
 def _failover(answers: dict, wanted: str, former: str) -> dict:

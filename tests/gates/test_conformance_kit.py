@@ -77,5 +77,6 @@ def test_a_patch_whose_lines_are_gone_says_so(tmp_path: Path) -> None:
 def test_the_kit_speaks_the_wire_version_of_the_venue() -> None:
     kit = re.search(r"^_VERSION = (\d+)", (ROOT / "tests/conformance/kit/venue_session.py").read_text(), re.MULTILINE)
     venue = re.search(r"kVersion = (\d+);", (ROOT / "engine/io/wire.hpp").read_text())
-    assert kit and venue
+    assert kit
+    assert venue
     assert kit.group(1) == venue.group(1)
