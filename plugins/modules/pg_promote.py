@@ -176,15 +176,17 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous impo
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import settings_in
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
-# Received is flushed; after a restart without a stream only what was replayed is known.
+# Received is flushed; after a restart without a stream only what was replayed is known. The control file learns of a new timeline
+# at the next restartpoint, so the names of the log's files count too.
 _STANDING = """
 SELECT system_identifier::text AS system_identifier, current_setting('synchronous_standby_names') AS synchronous,
        current_setting('listen_addresses') AS listen_addresses,
        CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
             ELSE pg_current_wal_flush_lsn() END::text AS flushed_lsn,
-       CASE WHEN pg_is_in_recovery() THEN greatest(r.min_recovery_end_timeline, c.timeline_id) ELSE c.timeline_id END AS timeline,
+       greatest(r.min_recovery_end_timeline, c.timeline_id, w.timeline) AS timeline,
        coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), -1)::float8 AS heard_ago_s
-FROM pg_control_system(), pg_control_checkpoint() c, pg_control_recovery() r
+FROM pg_control_system(), pg_control_checkpoint() c, pg_control_recovery() r,
+     (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) AS timeline FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') w
 """
 _STREAM = """
 SELECT pg_last_wal_replay_lsn()::text AS replayed,
