@@ -86,7 +86,8 @@ class Upstream:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(f"TIMELINE_HISTORY {timeline:d}")
-                content = bytes(cursor.fetchone()[1]).decode()
+                found = cursor.fetchone()[1]
+                content = found if isinstance(found, str) else bytes(found).decode()
         finally:
             connection.close()
         switches = [line.split() for line in content.splitlines() if line.strip() and not line.startswith("#")]

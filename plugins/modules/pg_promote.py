@@ -166,6 +166,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     CLUSTER_ARGUMENTS,
     PRIMARY,
     STANDBY,
+    TIMELINE,
     Cluster,
     first_line,
     psycopg2,
@@ -176,18 +177,16 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous impo
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import settings_in
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
-# Received is flushed; after a restart without a stream only what was replayed is known. The control file learns of a new timeline
-# at the next restartpoint, so the names of the log's files count too.
+# Received is flushed; after a restart without a stream only what was replayed is known.
 _STANDING = """
 SELECT system_identifier::text AS system_identifier, current_setting('synchronous_standby_names') AS synchronous,
        current_setting('listen_addresses') AS listen_addresses,
        CASE WHEN pg_is_in_recovery() THEN greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
             ELSE pg_current_wal_flush_lsn() END::text AS flushed_lsn,
-       greatest(r.min_recovery_end_timeline, c.timeline_id, w.timeline) AS timeline,
+       @timeline@ AS timeline,
        coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), -1)::float8 AS heard_ago_s
-FROM pg_control_system(), pg_control_checkpoint() c, pg_control_recovery() r,
-     (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) AS timeline FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$') w
-"""
+FROM pg_control_system()
+""".replace("@timeline@", TIMELINE)
 _STREAM = """
 SELECT pg_last_wal_replay_lsn()::text AS replayed,
        EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming
@@ -306,8 +305,7 @@ class Member:
                     raise HostError(f"{self.unit}: is not promoted after {self.given['wait_s']} s; read its log")
                 time.sleep(_POLL_S / 5)
             self.outcome.update(took_ms=round((time.monotonic() - begin) * 1000, 1), promoted_at=time.time(), loss={})
-            # The new timeline stands in the control file with the checkpoint of the end of recovery, a little later.
-            self.outcome["timeline"] = int(rows(cursor, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS it")[0]["it"], 16)
+            self.outcome["timeline"] = rows(cursor, f"SELECT {TIMELINE} AS it")[0]["it"]
 
     def promote_with_loss(self, why: str, heard_ago_s: float) -> None:
         """Behind a closed door, until nobody holds a lease any more."""

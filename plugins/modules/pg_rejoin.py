@@ -126,7 +126,7 @@ class Outdated:
         self.following.refuse_a_foreign_system(found, own)
         if upstream.is_standby(given["password"]):
             raise HostError(f"primary_host {upstream.host}: is a standby itself; name the primary")
-        timeline = int(control.get("Latest checkpoint's TimeLineID", "0"))
+        timeline = self.cluster.timeline(self.run_command)
         if found.timeline < timeline or (found.timeline == timeline and state == PRIMARY):
             raise HostError(f"primary_host {upstream.host}: is on timeline {found.timeline}, this host on {timeline}; only an outdated "
                             "primary is wound back, and this one is not: which of the two shall be the primary?")
@@ -162,8 +162,7 @@ class Outdated:
 
     def commits_to_discard(self, identity: Identity) -> int:
         """Commits in the own log after the place where the timelines parted; -1 when that cannot be told."""
-        control = self.cluster.control_data(self.run_command)
-        timeline = int(control.get("Latest checkpoint's TimeLineID", "0"))
+        timeline = self.cluster.timeline(self.run_command)
         parted = self.following.upstream.parted_at(self.given["password"], identity.timeline, timeline)
         if not parted:
             return -1

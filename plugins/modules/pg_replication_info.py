@@ -68,7 +68,7 @@ system_identifier:
   returned: always
   type: str
 timeline:
-  description: Timeline of the last checkpoint; a promotion raises it. 0 when the server does not answer.
+  description: Timeline that the server is on; a promotion raises it. 0 when the server does not answer.
   returned: always
   type: int
 server_version:
@@ -163,15 +163,15 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, TIMELINE, Cluster, rows
 
 _SERVER = """
-SELECT s.system_identifier::text AS system_identifier, c.timeline_id AS timeline,
+SELECT s.system_identifier::text AS system_identifier, @timeline@ AS timeline,
        current_setting('server_version') AS server_version,
        current_setting('data_checksums')::boolean AS data_checksums,
        current_setting('synchronous_standby_names') AS synchronous_standby_names
-FROM pg_control_system() s, pg_control_checkpoint() c
-"""
+FROM pg_control_system() s
+""".replace("@timeline@", TIMELINE)
 # A cascading standby sends what it has received.
 _STANDBYS = """
 SELECT application_name AS name, coalesce(host(client_addr), 'local') AS address, state, sync_state,
