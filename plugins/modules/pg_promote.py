@@ -139,7 +139,7 @@ loss:
       description: Why there is no proof.
       type: str
     seconds:
-      description: Commits of up to so many seconds; the time since the last one that arrived.
+      description: Commits of up to so many seconds; the time since the last one that arrived. -1 when none did since the start.
       type: float
     orders:
       description: Orders that were written in a time as long as that before, for an idea of how many.
@@ -404,8 +404,10 @@ def _plan_promote(member: Member, plan: Plan, found: dict[str, Any]) -> None:
     given = member.given
     lacking = "" if given["after"] == "clean_shutdown" else member.missing_proof(found)
     if lacking and not given["accept_loss"]:
+        since = found["heard_ago_s"]
+        lost = f"up to {since:.0f} s of commits" if since >= 0 else "commits, of how long nobody knows: none arrived since it was started"
         raise HostError(f"{given['name']}: may lack acknowledged commits ({lacking}); bring the missing ones back and detach them, or "
-                        f"accept the loss of up to {found['heard_ago_s']:.0f} s of commits (accept_loss); nothing was promoted")
+                        f"accept the loss of {lost} (accept_loss); nothing was promoted")
     if given["after"] == "clean_shutdown" and not plan.check_mode:
         member.await_clean_shutdown()
     promoting = Difference("live", member.unit, "standby", "primary")

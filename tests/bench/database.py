@@ -31,7 +31,7 @@ from lab.paths import INVENTORY
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULT = _ROOT / "build" / "bench" / "database.json"
-_MEMBERS = ("hft-db-01", "hft-prod-01", "hft-prod-02")
+MEMBERS = ("hft-db-01", "hft-prod-01", "hft-prod-02")
 _ROWS_OF = "SELECT count(*) || ' ' || count(DISTINCT seq) FROM orders WHERE strategy = '{strategy}' AND seq <= {rows}"
 _GAP_BAR_MS = 3_000
 _FAILOVER_BAR_S = 10.0
@@ -69,7 +69,7 @@ class Database:
         self._place.compile("bench_database_load")
 
     def primaries(self) -> list[str]:
-        return [name for name in _MEMBERS if asked(name, "SELECT pg_is_in_recovery()") == "f"]
+        return [name for name in MEMBERS if asked(name, "SELECT pg_is_in_recovery()") == "f"]
 
     def primary(self) -> str:
         found = self.primaries()
@@ -82,7 +82,7 @@ class Database:
         self._loads += 1
         strategy = f"load-{self._run}-{self._loads}"
         words = [f"--{key}={value}" for key, value in options.items()]
-        hosts = ",".join(self._addresses[name] for name in _MEMBERS)
+        hosts = ",".join(self._addresses[name] for name in MEMBERS)
         argv = self._place.command([f"{self._place.build}/bench/bench_database_load", f"--hosts={hosts}", f"--strategy={strategy}", *words],
                                    self._environment)
         with Load(argv, strategy, self) as load:
@@ -202,7 +202,7 @@ def measure(size: Size, seed: int = 42) -> dict[str, Any]:
     result["switchover"] = []
     for _ in range(size.switchovers):
         now = database.primary()
-        result["switchover"].append(switchover(database, size, choice.choice([name for name in _MEMBERS if name != now])))
+        result["switchover"].append(switchover(database, size, choice.choice([name for name in MEMBERS if name != now])))
     if database.primary() != home:
         result["switchover"].append(switchover(database, size, home))
     result["failover"] = failover(database, size)
