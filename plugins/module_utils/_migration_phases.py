@@ -46,8 +46,8 @@ def refuse_contract(todo: list[Migration], engine_versions: list[str], connected
                         f"give the version of every engine that runs, or [{NO_ENGINE}]")
     versions = [version for version in engine_versions if version != NO_ENGINE]
     if connected > len(versions):
-        raise HostError(f"{where}: {contract[0].name}: {connected} engines are connected to the database, engine_versions names "
-                        f"{len(versions)}; name every engine that runs")
+        raise HostError(f"{where}: {contract[0].name}: engine_versions names {len(versions)}, connected to the database are "
+                        f"{connected}; name every engine that runs")
     problems = [f"{one.name}: needs every engine at {one.contract_since} or later, {version} runs"
                 for one in contract for version in versions if _older(version, one.contract_since)]
     if problems:
