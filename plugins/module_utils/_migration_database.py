@@ -54,11 +54,21 @@ class Database:
         """For the whole session: a second run waits lock_timeout_ms, then ends."""
         try:
             with self._transaction() as cursor:
+                cursor.execute("SET idle_session_timeout = 0")  # it waits for as long as sqitch works
                 cursor.execute("SET LOCAL lock_timeout = %s", (self.given["lock_timeout_ms"],))
                 cursor.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
         except psycopg2.errors.LockNotAvailable as why:
             raise HostError(f"database {self.given['database']}: another migration run holds the lock; "
                             "wait for it to end, then run again") from why
+
+    def answers(self) -> bool:
+        """Whether the session still stands: a server may be gone when sqitch comes back."""
+        try:
+            with self._transaction() as cursor:
+                cursor.execute("SELECT 1")
+        except psycopg2.Error:
+            return False
+        return True
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[Any]:

@@ -231,8 +231,10 @@ class Run:
             with self._sqitch() as sqitch:
                 self._until_locked(lambda: (sqitch.deploy if self.forwards else sqitch.revert)(to))
         finally:
-            left = {row.version for row in self.database.applied()}
-            self.done = [one.label for one in self.todo if (one.version in left) == self.forwards]
+            # Where nobody answers any more, the next run finds out what was done.
+            if self.database.answers():
+                left = {row.version for row in self.database.applied()}
+                self.done = [one.label for one in self.todo if (one.version in left) == self.forwards]
 
     def _until_locked(self, attempt: Callable[[], Failure | None]) -> None:
         """Try again while locks are not had, at moments that no periodic holder of a lock meets each time."""
