@@ -102,7 +102,7 @@ def test_an_applied_file_that_got_another_name_is_refused() -> None:
 
 def test_headers_stand_above_the_first_statement() -> None:
     files = {**_FILES, "002_two_more.sql": "-- licence\n\n-- hft: no-transaction\n-- hft: contract since 0.3.0\nDROP TABLE x;\n"}
-    one, two, _ = parse(files, "/m")
+    one, two = parse(files, "/m")[:2]
     assert (one.contract_since, two.contract_since) == (None, "0.3.0")
     assert (in_transaction(one.sql), in_transaction(two.sql), in_transaction(two.rollback_sql)) == (True, False, True)
 
