@@ -63,13 +63,13 @@ def test_the_line_of_an_error_is_that_of_the_file(sql: str, ends: int, within: i
 
 @pytest.mark.parametrize(("said", "message", "retryable"), [
     (('psql:files/001_one.sql:1: ERROR:  42601: syntax error at or near "TABEL"\nLINE 1: CREATE TABEL\n               ^\nHINT:  no\n'
-     'LOCATION:  scanner_yyerror, scan.l:1244\n"/usr/bin/psql" unexpectedly returned exit value 3\n'),
+      'LOCATION:  scanner_yyerror, scan.l:1244\n"/usr/bin/psql" unexpectedly returned exit value 3\n'),
      '001_one.sql, line 1: syntax error at or near "TABEL" (no); this file was rolled back, earlier ones stay done', False),
     ("psql:files/001_one.sql:1: ERROR:  55P03: canceling statement due to lock timeout\nLOCATION:  x\n",
      "001_one.sql, line 1: canceling statement due to lock timeout; this file was rolled back, earlier ones stay done", True),
     ("psql:files/001_one.sql:1: ERROR:  25001: CREATE INDEX CONCURRENTLY cannot run inside a transaction block\n",
      ("001_one.sql, line 1: CREATE INDEX CONCURRENTLY cannot run inside a transaction block"
-     " (put the line '-- hft: no-transaction' at its head); this file was rolled back, earlier ones stay done"), False),
+      " (put the line '-- hft: no-transaction' at its head); this file was rolled back, earlier ones stay done"), False),
     ("psql:files/002_two.sql:2: ERROR:  23505: could not create unique index\n",
      "002_two.sql, line 2: could not create unique index; what this file did before stays, earlier ones stay done", False),
     ("psql:files/rollback/001_rollback.sql:1: ERROR:  P0001: engine_lease is held\nHINT:  make it standby\n",
