@@ -76,8 +76,9 @@ class OpenSSL:
     def self_sign(self, key: str, common_name: str, days: int) -> str:
         """The certificate of an authority that signs leaves and no other authority."""
         extensions = ("basicConstraints=critical,CA:TRUE,pathlen:0", "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash")
-        return self._run(["req", "-x509", "-new", "-key", key, *self._passin(), "-sha256", "-days", str(days), "-subj", f"/CN={common_name}",
-                          *(word for extension in extensions for word in ("-addext", extension))], f"sign the authority {common_name}")
+        return self._run(["req", "-x509", "-new", "-key", key, *self._passin(), "-sha256", "-days", str(days),
+                          "-subj", f"/CN={common_name}", *(word for extension in extensions for word in ("-addext", extension))],
+                         f"sign the authority {common_name}")
 
     def sign(self, request: str, names: tuple[str, ...], authority: str, authority_key: str, days: int) -> str:
         """A certificate for both ends of TLS. What it may be used for is said here, never by the request."""

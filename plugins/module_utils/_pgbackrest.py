@@ -70,10 +70,15 @@ def reason(output: str) -> str:
     return "; ".join(dict.fromkeys(found))[:700]
 
 
+def nothing(state: str, message: str) -> dict[str, Any]:
+    """A summary() of nothing."""
+    return {"state": state, "message": message, "cipher": "", "system_identifier": "", "version": "", "backups": [], "last": {},
+            "wal": {"min": "", "max": ""}}
+
+
 def summary(stanza: str, told: list[dict[str, Any]], now: float) -> dict[str, Any]:
     """The JSON of `pgbackrest info` in the words of this collection."""
-    found: dict[str, Any] = {"state": NO_STANZA, "message": "missing stanza path", "cipher": "", "system_identifier": "", "version": "",
-                             "backups": [], "last": {}, "wal": {"min": "", "max": ""}}
+    found = nothing(NO_STANZA, "missing stanza path")
     one = next((one for one in told if one["name"] == stanza), None)
     if one is None:
         return found

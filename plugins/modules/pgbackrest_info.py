@@ -27,7 +27,7 @@ options:
     type: bool
     default: false
   expect:
-    description: Fail when the repository holds less, V(stanza) or V(backup). Not in check mode, which knows what is there before the run alone.
+    description: Fail when the repository holds less than a V(stanza) or a V(backup). Not in check mode, where the run has not made it yet.
     type: str
     choices: [nothing, stanza, backup]
     default: nothing
@@ -115,7 +115,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import NO_BACKUP, NO_STANZA, NOT_INSTALLED, OK, PgBackRest
+from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import NO_BACKUP, NO_STANZA, NOT_INSTALLED, OK, PgBackRest, nothing
 from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, Cluster, rows
 
 _ARCHIVER = """
@@ -145,9 +145,7 @@ def main() -> None:
     host = Host()
     try:
         backrest = PgBackRest(host, module.run_command, given["stanza"])
-        found = backrest.info() if backrest.installed else {"state": NOT_INSTALLED, "message": "pgBackRest is not installed", "cipher": "",
-                                                            "system_identifier": "", "version": "", "backups": [], "last": {},
-                                                            "wal": {"min": "", "max": ""}}
+        found = backrest.info() if backrest.installed else nothing(NOT_INSTALLED, "pgBackRest is not installed")
         found["archiver"] = archiver(Cluster(host, given["version"], given["cluster"], given["port"]))
         problems = gate(found, given, module.check_mode)
     except HostError as wrong:
@@ -163,7 +161,8 @@ def archiver(cluster: Cluster) -> dict[str, Any]:
         return {}
     with cluster.session() as cursor:
         found = rows(cursor, _ARCHIVER)[0]
-    found["waiting_segments"] = sum(name.endswith(".ready") for name in cluster.host.names(f"{cluster.data_directory}/pg_wal/archive_status"))
+    waiting = cluster.host.names(f"{cluster.data_directory}/pg_wal/archive_status")
+    found["waiting_segments"] = sum(name.endswith(".ready") for name in waiting)
     return found
 
 
@@ -178,13 +177,13 @@ def gate(found: dict[str, Any], given: dict[str, Any], check_mode: bool) -> list
         if found["state"] != OK or last is None:
             problems.append(f"stanza {stanza}: {found['message']}, so no backup of the last {given['max_age_s']} s; take one first")
         elif last["age_s"] > given["max_age_s"]:
-            problems.append(f"stanza {stanza}: the last backup ({last['label']}) is {last['age_s']} s old, at most {given['max_age_s']} s are allowed; "
-                            "take one first")
+            problems.append(f"stanza {stanza}: the last backup ({last['label']}) is {last['age_s']} s old, at most {given['max_age_s']} s "
+                            "are allowed; take one first")
     told = found["archiver"]
     if given["archiving"] and told:
         if told["failing"]:
-            problems.append(f"archive_command: failed {told['last_failed_age_s']} s ago for {told['last_failed_wal']}, {told['waiting_segments']} "
-                            "segments wait; read PostgreSQL's log")
+            problems.append(f"archive_command: failed {told['last_failed_age_s']} s ago for {told['last_failed_wal']}, "
+                            f"{told['waiting_segments']} segments wait; read PostgreSQL's log")
         elif "pgbackrest" not in told["command"]:
             problems.append(f"archive_command: is {told['command']!r}, which archives nothing; set timescaledb_archive_command")
     return problems

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +13,8 @@ from typing import Any
 
 _METRICS = (
     ("hft_backup_last_completed_timestamp_seconds", "When the last backup of a type ended.", lambda one: one["timestamp"]["stop"]),
-    ("hft_backup_repository_bytes", "What the last backup of a type added to the repository.", lambda one: one["info"]["repository"]["delta"]),
+    ("hft_backup_repository_bytes", "What the last backup of a type added to the repository.",
+     lambda one: one["info"]["repository"]["delta"]),
     ("hft_backup_database_bytes", "Size of the cluster at the last backup of a type.", lambda one: one["info"]["size"]),
 )
 
@@ -32,14 +32,14 @@ def text(stanza: dict[str, Any]) -> str:
 def main() -> None:
     stanza, directory = sys.argv[1:]
     # Not as root, which would leave files and locks of its own where postgres writes.
-    said = subprocess.run(["/usr/sbin/runuser", "-u", "postgres", "--", "/usr/bin/pgbackrest", f"--stanza={stanza}", "--output=json", "info"],
-                          cwd="/", capture_output=True, text=True, check=True).stdout
+    argv = ["/usr/sbin/runuser", "-u", "postgres", "--", "/usr/bin/pgbackrest", f"--stanza={stanza}", "--output=json", "info"]
+    said = subprocess.run(argv, cwd="/", capture_output=True, text=True, check=True).stdout
     Path(directory).mkdir(mode=0o755, parents=True, exist_ok=True)
     target = Path(directory, "hft_backup.prom")
     scratch = target.with_suffix(".new")
     scratch.write_text(text(json.loads(said)[0]), encoding="utf-8")
     scratch.chmod(0o644)
-    os.replace(scratch, target)
+    scratch.replace(target)
 
 
 if __name__ == "__main__":
