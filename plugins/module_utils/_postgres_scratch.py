@@ -36,14 +36,16 @@ class Target:
 
     type: str
     value: str = ""
+    timeline: int = 0
+    """The timeline to follow; 0 for the latest in the archive."""
 
     @classmethod
-    def of(cls, kind: str, value: str) -> Target:
+    def of(cls, kind: str, value: str, timeline: int = 0) -> Target:
         """Refuses what pgBackRest or PostgreSQL would understand in another way than it was meant."""
         if kind in (LATEST, "immediate"):
             if value:
                 raise HostError(f"target {value!r}: means nothing with target_type {kind}; drop it, or give another type")
-            return cls(kind)
+            return cls(kind, "", timeline)
         if not value:
             raise HostError(f"target: not given; target_type {kind} needs one")
         if kind == "time":
@@ -51,12 +53,13 @@ class Target:
             if parts is None:
                 raise HostError(f"target {value!r}: expected a time with its zone, such as 2026-01-31 12:00:00.000000+00")
             value = f"{parts.group(1)} {parts.group(2)}{parts.group(3) or ''}{parts.group(4).replace('Z', '+00')}"
-        return cls(kind, value)
+        return cls(kind, value, timeline)
 
     def options(self) -> list[str]:
+        timeline = [f"--target-timeline={self.timeline}"] if self.timeline else []
         if self.type == LATEST:
-            return ["--type=default"]
-        return [f"--type={self.type}", *([f"--target={self.value}"] if self.value else []), "--target-action=promote"]
+            return ["--type=default", *timeline]
+        return [f"--type={self.type}", *([f"--target={self.value}"] if self.value else []), "--target-action=promote", *timeline]
 
     def __str__(self) -> str:
         return f"{self.type} {self.value}".strip()

@@ -79,6 +79,10 @@ segment:
   description: Segment of WAL that holds it; empty in check mode.
   returned: success
   type: str
+timeline:
+  description: Timeline of the point; 0 in check mode.
+  returned: success
+  type: int
 time:
   description: Time of the point.
   returned: success
@@ -143,11 +147,12 @@ def main() -> None:
 
 def mark(cluster: Cluster, given: dict[str, Any], check_mode: bool) -> dict[str, Any]:
     """Everything under RETURN."""
-    found: dict[str, Any] = {"name": given["name"], "segment": "", "time": ""}
+    found: dict[str, Any] = {"name": given["name"], "segment": "", "timeline": 0, "time": ""}
     with cluster.session(given["database"]) as cursor:
         found.update(rows(cursor, _BEFORE)[0])
         if not check_mode:
             found.update(rows(cursor, _POINT, (given["name"],))[0])
+            found["timeline"] = int(found["segment"][:8], 16)
             cursor.execute("SELECT pg_switch_wal()")
         found["tables"] = count(cursor, given["tables"], found["before"])
         if not check_mode:

@@ -43,6 +43,10 @@ options:
     description: The target; a time needs its zone, such as V(2026-01-31 12:00:00.000000+00).
     type: str
     default: ''
+  timeline:
+    description: Timeline to follow; V(0) for the latest in the archive, which is that of the last promotion or restore.
+    type: int
+    default: 0
   backup:
     description: Label of the backup to start from; by default the last one before the target.
     type: str
@@ -116,7 +120,7 @@ class Restore:
         self.cluster = cluster
         self.backrest = backrest
         self.scratch = scratch
-        self.target = Target.of(given["target_type"], given["target"])
+        self.target = Target.of(given["target_type"], given["target"], given["timeline"])
         self.outcome: dict[str, Any] = {"leases": {}, "timeline": 0, "recovered_to": "", "seconds": {}}
         self.missing: list[str] = []
 
@@ -192,6 +196,7 @@ def main() -> None:
         "system_identifier": {"type": "str", "required": True},
         "target_type": {"type": "str", "choices": list(TARGET_TYPES), "default": "latest"},
         "target": {"type": "str", "default": ""},
+        "timeline": {"type": "int", "default": 0},
         "backup": {"type": "str", "default": ""},
         "lease_databases": {"type": "list", "elements": "str", "default": ["hft_db"]},
         "timeout_s": {"type": "int", "default": 3600},

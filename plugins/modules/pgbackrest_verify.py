@@ -23,6 +23,10 @@ options:
     description: Name of the point to recover to; empty for the end of the archive.
     type: str
     default: ''
+  timeline:
+    description: Timeline of that point, RV(hft.ops.pg_restore_point#module:timeline); V(0) for the latest in the archive.
+    type: int
+    default: 0
   database:
     description: Database of O(tables).
     type: str
@@ -146,6 +150,7 @@ def main() -> None:
         argument_spec={
             "stanza": {"type": "str", "required": True},
             "restore_point": {"type": "str", "default": ""},
+            "timeline": {"type": "int", "default": 0},
             "database": {"type": "str", "default": "hft_db"},
             "tables": TABLES_ARGUMENT,
             "before": {"type": "str", "default": "infinity"},
@@ -199,7 +204,7 @@ def refuse_a_full_disk(directory: str, size: int) -> None:
 def verify(scratch: Scratch, given: dict[str, Any]) -> dict[str, Any]:
     """Restore, count, check the pages; what is left is removed in any case."""
     watch = Stopwatch()
-    target = Target.of("name", given["restore_point"]) if given["restore_point"] else Target(LATEST)
+    target = Target.of("name" if given["restore_point"] else LATEST, given["restore_point"], given["timeline"])
     scratch.clear()
     try:
         scratch.restore(target)
