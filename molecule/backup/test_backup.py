@@ -83,9 +83,9 @@ def _said(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def _restore(playbook, host, **extra: str) -> subprocess.CompletedProcess[str]:
-    system = _sql(host, "SELECT system_identifier FROM pg_control_system()")
-    return playbook("database_restore", **{"restore_host": "mol-03", "restore_confirm": system, "restore_hosts_timescaledb": "mol-01",
-                                           "restore_beside_primary": "true", **extra})
+    told = json.loads(_there(host, "mol-02").check_output("cd / && runuser -u postgres -- pgbackrest --stanza=hft --output=json info"))
+    return playbook("database_restore", **{"restore_host": "mol-03", "restore_confirm": str(told[0]["db"][-1]["system-id"]),
+                                           "restore_hosts_timescaledb": "mol-01", **extra})
 
 
 def test_a_full_backup_is_there_and_every_host_sees_it(play) -> None:
@@ -233,8 +233,8 @@ def test_a_backup_that_lacks_rows_is_not_proven(host, wrong_input) -> None:
 
 @pytest.mark.parametrize(("extra", "named"), [
     ({"restore_host": "mol-01"}, "holds a cluster with data (primary), which will not be overwritten"),
-    ({"restore_confirm": "1234"}, "restore_confirm: 1234; stanza hft holds system"),
-    ({"restore_beside_primary": "false"}, "mol-01: is a primary of system"),
+    ({"restore_confirm": "1234", "restore_beside_primary": "true"}, "restore_confirm: 1234; stanza hft holds system"),
+    ({}, "mol-01: is a primary of system"),
 ])
 def test_a_restore_is_refused(host, playbook, extra: dict, named: str) -> None:
     there = _there(host, extra.get("restore_host", "mol-03"))
@@ -245,15 +245,27 @@ def test_a_restore_is_refused(host, playbook, extra: dict, named: str) -> None:
     assert _fingerprint(there) == before
 
 
+@pytest.mark.long
+def test_a_drill_beside_the_primary_archives_nothing(host, playbook) -> None:
+    there = _there(host, "mol-03")
+    _sql(host, "SELECT pg_switch_wal() FROM pg_create_restore_point('trial')")
+    done = _restore(playbook, host, restore_beside_primary="true")
+    assert done.returncode == 0, done.stdout
+    assert _sql(there, "SHOW archive_command") == "/bin/true"
+    assert _sql(there, "SELECT count(*) FROM events WHERE engine = 'proof'") == "500"
+    assert _there(host, "mol-02").check_output("find /var/lib/pgbackrest/archive -name '00000002*'") == ""
+    there.check_output("pg_dropcluster --stop 17 main")
+
+
 def test_a_restore_to_a_time_gives_exactly_the_rows_acknowledged_before_it(host, playbook) -> None:
     _sql(host, "INSERT INTO engine_lease (strategy, holder, epoch, beat, ttl_ms, venues, killed, kill_reason) VALUES "
                "('s1', 'engine:1', 5, 100, 2000, '{paper}', false, NULL), ('s2', NULL, 9, 3, 2000, '{paper}', true, 'trial')")
     _sql(host, "INSERT INTO engine_arm VALUES ('s1', 'transfer', 'engine:2', 5)")
     told = json.loads(host.check_output("cd / && runuser -u postgres -- python3 -c %s", _WRITER))
-    _sql(host, "SELECT pg_switch_wal()")
     chosen = told[len(told) // 2][2]  # just after an acknowledgement, before the next row was sent
     acknowledged = sum(acked <= chosen for _seq, _sent, acked in told)
     assert 0 < acknowledged < len(told)
+    host.check_output("systemctl stop postgresql@17-main.service")  # which archives what it has
     done = _restore(playbook, host, restore_type="time", restore_target=chosen)
     assert done.returncode == 0, done.stdout
     there = _there(host, "mol-03")
@@ -266,23 +278,14 @@ def test_a_restore_to_a_time_gives_exactly_the_rows_acknowledged_before_it(host,
     assert _sql(there, "SHOW synchronous_standby_names") == ""
     assert "recovery_target" not in there.file("/var/lib/postgresql/17/main/postgresql.auto.conf").content_string
     assert there.check_output("ls /var/lib/postgresql/17") == "main"
-    _until(lambda: _sql(there, "SELECT last_archived_wal FROM pg_stat_archiver"), "00000002.history")
-
-
-def test_a_restored_host_holds_data_and_is_not_overwritten(host, playbook) -> None:
-    there = _there(host, "mol-03")
-    before = _fingerprint(there)
-    done = _restore(playbook, host)
-    assert done.returncode == 2
-    assert "holds a cluster with data (primary), which will not be overwritten" in _said(done)
-    assert _fingerprint(there) == before
+    assert _there(host, "mol-02").check_output("find /var/lib/pgbackrest/archive -name '00000002.history*' | wc -l") == "1"
 
 
 @pytest.mark.long
 def test_a_target_that_the_archive_does_not_reach_leaves_the_host_as_it_was(host, playbook) -> None:
     there = _there(host, "mol-03")
     there.check_output("pg_dropcluster --stop 17 main")
-    done = _restore(playbook, host, restore_type="time", restore_target="2037-01-01 00:00:00+00")
+    done = _restore(playbook, host, restore_type="time", restore_target="2037-01-01 00:00:00+00", restore_timeline="1")
     assert done.returncode == 2
     assert "the archive has no commit after the target; choose an earlier one" in _said(done)
     assert there.check_output("ls /var/lib/postgresql/17") == "main"

@@ -100,10 +100,12 @@ def summary(stanza: str, told: list[dict[str, Any]], now: float) -> dict[str, An
 
 
 def reason_of_status(message: str) -> str:
-    """A status of `info` on one line; a repository that cannot be decrypted is said in plain words."""
+    """A status of `info` on one line, with what to do where that is known."""
     flat = " ".join(message.split())
-    if "CryptoError" in flat:
+    if "repo encrypted?" in flat:
         return f"the repository cannot be decrypted; give the passphrase that it was made with ({flat[:300]})"
+    if "certificate" in flat or "cert file" in flat or "key file" in flat:
+        return f"{flat[:500]}; run the role hft.ops.pgbackrest on this host and on the other one, which renews certificates"
     return flat[:600]
 
 

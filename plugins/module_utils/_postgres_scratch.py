@@ -69,14 +69,16 @@ class Scratch:
     """One restored directory and the server that recovers it; run_command as AnsibleModule.run_command."""
 
     def __init__(self, cluster: Cluster, backrest: PgBackRest, run_command: Callable[..., tuple[int, str, str]], directory: str,
-                 keep: bool) -> None:
+                 keep: bool, archive: bool) -> None:
         self.cluster = cluster
         self.backrest = backrest
         self.directory = directory
         self.running = f"{directory}.run"
         self.tablespaces = f"{directory}.tablespaces"
         self.keep = keep
-        """Whether this becomes the cluster: its new timeline is archived then, and what it writes is flushed."""
+        """Whether this becomes the cluster, so that what it writes is flushed and tablespaces go where they belong."""
+        self.archive = archive
+        """Whether the new timeline is archived. Two primaries that archive into one stanza spoil its later restores."""
         self._run_command = run_command
 
     def clear(self) -> None:
@@ -141,6 +143,8 @@ class Scratch:
         with self.session() as cursor:
             for name in _RECOVERY_SETTINGS:
                 cursor.execute(f"ALTER SYSTEM RESET {name}")
+            if not self.archive:
+                cursor.execute("ALTER SYSTEM SET archive_command = '/bin/true'")
 
     def stop(self) -> None:
         """A clean end, after which the directory can be started anywhere or checked page by page."""
@@ -167,7 +171,7 @@ class Scratch:
             "hot_standby": "off", "shared_buffers": "128MB", "max_connections": "20", "max_locks_per_transaction": "256",
             "autovacuum": "off", "synchronous_standby_names": "", "primary_conninfo": "", "logging_collector": "off",
             "restore_command": f'{PROGRAM} {where} archive-get %f "%p"',
-            "archive_mode": "on" if self.keep else "off", "archive_command": f"{PROGRAM} {where} archive-push %p",
+            "archive_mode": "on" if self.archive else "off", "archive_command": f"{PROGRAM} {where} archive-push %p",
             "fsync": "on" if self.keep else "off",
         }
 

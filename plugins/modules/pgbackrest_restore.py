@@ -51,6 +51,12 @@ options:
     description: Label of the backup to start from; by default the last one before the target.
     type: str
     default: ''
+  archive:
+    description: >-
+      Whether the restored cluster archives its timeline into the stanza. V(false) is for a drill while the primary runs: two that archive
+      spoil later restores, so C(archive_command) is then made to do nothing (C(ALTER SYSTEM)).
+    type: bool
+    default: true
   lease_databases:
     description: Databases whose leases are made vacant. One that is not in the backup is left out with a warning.
     type: list
@@ -198,6 +204,7 @@ def main() -> None:
         "target": {"type": "str", "default": ""},
         "timeline": {"type": "int", "default": 0},
         "backup": {"type": "str", "default": ""},
+        "archive": {"type": "bool", "default": True},
         "lease_databases": {"type": "list", "elements": "str", "default": ["hft_db"]},
         "timeout_s": {"type": "int", "default": 3600},
         **CLUSTER_ARGUMENTS,
@@ -207,7 +214,7 @@ def main() -> None:
     plan = Plan(module.check_mode)
     cluster = Cluster(Host(), given["version"], given["cluster"], given["port"])
     backrest = PgBackRest(cluster.host, module.run_command, given["stanza"])
-    scratch = Scratch(cluster, backrest, module.run_command, f"{cluster.data_directory}.restore", keep=True)
+    scratch = Scratch(cluster, backrest, module.run_command, f"{cluster.data_directory}.restore", keep=True, archive=given["archive"])
     try:
         restore = Restore(given, cluster, backrest, scratch)
         state = restore.refuse_what_holds_data()

@@ -172,7 +172,7 @@ def main() -> None:
             found.update(backup=last["label"], backup_completed=last["completed"])
         if not module.check_mode:
             refuse_a_full_disk(given["directory"], last["size_bytes"])
-            scratch = Scratch(cluster, backrest, module.run_command, given["directory"].rstrip("/"), keep=False)
+            scratch = Scratch(cluster, backrest, module.run_command, given["directory"].rstrip("/"), keep=False, archive=False)
             found.update(verify(scratch, given))
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **found)
