@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine clean
+.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db chaos-db clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -54,6 +54,12 @@ test-all: setup ## test, and what is too long for every change
 
 bench-engine: setup ## hot path, rings and wire beside their peers: build/bench/engine.json
 	@$(RUN) $(PYTHON) tests/bench/engine.py
+
+bench-db: setup ## rows a second, switchover and failover under load, on the lab: build/bench/database.json
+	@$(RUN) $(PYTHON) tests/bench/database.py
+
+chaos-db: setup ## twenty faults of the database under load, on the lab: build/chaos.json
+	@$(RUN) $(PYTHON) tests/bench/database_faults.py
 
 clean: lab-down ## lab-down, and everything that was built
 	rm -rf build .lab

@@ -19,6 +19,9 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kBatch = 1000;
 constexpr std::size_t kColdKept = 10'000;
+// Between two attempts to connect: short, because a primary that moves is away for less than a second.
+constexpr Nanos kShortestPause = 50 * kMillisecond;
+constexpr Nanos kLongestPause = 400 * kMillisecond;
 // Long: a batch that waits for a standby is dropped only when the database is surely gone.
 constexpr Nanos kStatementLimit = 10 * kSecond;
 
@@ -175,7 +178,7 @@ void FactWriter::run(const std::atomic<bool>& stop, Nanos grace) {
         }
         if (!error.empty()) {
             if (error != last_error) report_("warning", "facts wait for the database: " + error);
-            backoff = std::clamp<Nanos>(2 * backoff, 100 * kMillisecond, 2 * kSecond);
+            backoff = std::clamp<Nanos>(2 * backoff, kShortestPause, kLongestPause);
         } else {
             if (!last_error.empty()) report_("info", "facts flow into the database again, on " + connection_.host());
             backoff = 0;

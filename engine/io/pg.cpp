@@ -74,6 +74,14 @@ std::string PgConnection::connect() {
     for (const std::string& host : config_.hosts) attempts.push_back({host, start(host), PGRES_POLLING_WRITING});
     const Nanos end = boot_ns() + static_cast<Nanos>(config_.connect_timeout_ms) * kMillisecond;
     std::string errors;
+    Handle last_resort;
+    const auto take = [&](Handle handle, const std::string& host) {
+        connection_ = std::move(handle);
+        host_ = host;
+        PQsetnonblocking(connection_.get(), 1);
+        PQsetNoticeReceiver(connection_.get(), on_notice, &noticed_);
+        return std::string();
+    };
     const auto give_up = [&](Attempt& attempt, const std::string& why) {
         errors += (errors.empty() ? "" : "; ") + attempt.host + ": " + why;
         attempt.handle.reset();
@@ -92,6 +100,7 @@ std::string PgConnection::connect() {
             owners.push_back(&attempt);
         }
         const Nanos left = end - boot_ns();
+        if (last_resort && (owners.empty() || left <= 0)) return take(std::move(last_resort), hung_host_);
         if (owners.empty()) return errors;
         if (left <= 0) {
             for (Attempt* attempt : owners) give_up(*attempt, "no answer in " + std::to_string(config_.connect_timeout_ms) + " ms");
@@ -105,11 +114,8 @@ std::string PgConnection::connect() {
             if (attempt.wants == PGRES_POLLING_FAILED) {
                 give_up(attempt, one_line(PQerrorMessage(attempt.handle.get())));
             } else if (attempt.wants == PGRES_POLLING_OK) {
-                connection_ = std::move(attempt.handle);
-                host_ = attempt.host;
-                PQsetnonblocking(connection_.get(), 1);
-                PQsetNoticeReceiver(connection_.get(), on_notice, &noticed_);
-                return {};
+                if (attempt.host != hung_host_) return take(std::move(attempt.handle), attempt.host);
+                last_resort = std::move(attempt.handle);
             }
         }
     }
@@ -184,6 +190,7 @@ PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& 
             continue;
         }
         const Nanos left = end - boot_ns();
+        if (left <= 0) hung_host_ = host_;
         if (left <= 0) return lost("no answer in " + std::to_string(limit / kMillisecond) + " ms, connection dropped");
         pollfd waiting{PQsocket(c), static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN), 0};
         ::poll(&waiting, 1, poll_ms(left));

@@ -31,7 +31,8 @@ class PgConnection {
 public:
     PgConnection(const DatabaseConfig& config, std::string password, std::string application);
 
-    // Asks all hosts at once; the first that takes writes wins. Empty, or why none did.
+    // Asks all hosts at once; the first that takes writes wins. The one whose answer never came wins only where no other does: a
+    // former primary that is cut off from its standbys takes writes and acknowledges none. Empty, or why none did.
     [[nodiscard]] std::string connect();
     [[nodiscard]] bool connected() const noexcept { return connection_ != nullptr; }
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
@@ -57,6 +58,7 @@ private:
     std::string application_;
     Handle connection_;
     std::string host_;
+    std::string hung_host_;
     bool noticed_ = false;
 };
 

@@ -260,7 +260,6 @@ def test_a_drill_beside_the_primary_archives_nothing(host, playbook) -> None:
 def test_a_restore_to_a_time_gives_exactly_the_rows_acknowledged_before_it(host, playbook) -> None:
     _sql(host, "INSERT INTO engine_lease (strategy, holder, epoch, beat, ttl_ms, venues, killed, kill_reason) VALUES "
                "('s1', 'engine:1', 5, 100, 2000, '{paper}', false, NULL), ('s2', NULL, 9, 3, 2000, '{paper}', true, 'trial')")
-    _sql(host, "INSERT INTO engine_arm VALUES ('s1', 'transfer', 'engine:2', 5)")
     told = json.loads(host.check_output("cd / && runuser -u postgres -- python3 -c %s", _WRITER))
     chosen = told[len(told) // 2][2]  # just after an acknowledgement, before the next row was sent
     acknowledged = sum(acked <= chosen for _seq, _sent, acked in told)
@@ -270,10 +269,9 @@ def test_a_restore_to_a_time_gives_exactly_the_rows_acknowledged_before_it(host,
     assert done.returncode == 0, done.stdout
     there = _there(host, "mol-03")
     assert _sql(there, "SELECT count(*), min(seq), max(seq) FROM events WHERE engine = 'writer'") == f"{acknowledged}|0|{acknowledged - 1}"
-    # Nobody holds, no epoch comes twice, a kill stays, nobody is armed.
+    # Nobody holds, no epoch comes twice, a kill stays.
     leases = _sql(there, "SELECT strategy, holder IS NULL, epoch, killed FROM engine_lease ORDER BY 1").splitlines()
     assert leases == [f"s1|t|{5 + 2**20}|f", f"s2|t|{9 + 2**20}|t"]
-    assert _sql(there, "SELECT count(*) FROM engine_arm") == "0"
     assert _sql(there, "SELECT pg_is_in_recovery(), timeline_id FROM pg_control_checkpoint()") == "f|2"
     assert _sql(there, "SHOW synchronous_standby_names") == ""
     assert "recovery_target" not in there.file("/var/lib/postgresql/17/main/postgresql.auto.conf").content_string

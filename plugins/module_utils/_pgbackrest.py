@@ -38,6 +38,11 @@ class PgBackRest:
         """Whether program and configuration are there; a run of the role brings both."""
         return self.host.path(PROGRAM).exists() and self.host.path(CONFIG).exists()
 
+    @property
+    def asks_members(self) -> bool:
+        """Whether this is a repository host, which reaches the members of the cluster over the network."""
+        return re.search(r"^pg1-host=", self.host.read(CONFIG) or "", re.MULTILINE) is not None
+
     def run(self, command: str, *options: str) -> str:
         """One command; its own words when it fails."""
         if not self.installed:

@@ -31,6 +31,15 @@ STARTING = "starting"  # a postmaster lives and does not answer yet
 PRIMARY = "primary"
 STANDBY = "standby"
 
+# The timeline that a server is on. The control file learns of a new one only at the next checkpoint or restartpoint, and until then
+# two primaries look alike: so a primary is asked for the name of its current log file, a standby for those it has.
+TIMELINE = """
+(CASE WHEN pg_is_in_recovery() THEN
+    greatest((SELECT min_recovery_end_timeline FROM pg_control_recovery()), (SELECT timeline_id FROM pg_control_checkpoint()),
+             (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
+ ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END)
+"""
+
 # Objects that a user makes get an OID from here on; initdb stays below it.
 _FIRST_USER_OID = 16384
 
@@ -102,6 +111,15 @@ class Cluster:
         if rc != 0:
             raise HostError(f"pg_controldata {directory or self.data_directory}: {first_line(err)}")
         return {key.strip(): value.strip() for key, value in (line.split(":", 1) for line in out.splitlines() if ":" in line)}
+
+    def timeline(self, run_command: Callable[..., tuple[int, str, str]]) -> int:
+        """The timeline that it is on, running or not."""
+        if self.state() in (PRIMARY, STANDBY):
+            with self.session() as cursor:
+                return int(rows(cursor, f"SELECT {TIMELINE} AS it")[0]["it"])
+        control = int(self.control_data(run_command).get("Latest checkpoint's TimeLineID", "0"))
+        names = [name for name in self.host.names(f"{self.data_directory}/pg_wal") if re.fullmatch("[0-9A-F]{24}", name)]
+        return max([control, *(int(name[:8], 16) for name in names)])
 
     @contextlib.contextmanager
     def session(self, database: str = SUPERUSER, autocommit: bool = True) -> Iterator[Any]:

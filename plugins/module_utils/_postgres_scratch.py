@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
-from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import CONFIG, PROGRAM, PgBackRest
+from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import PROGRAM, PgBackRest
 from ansible_collections.hft.ops.plugins.module_utils._postgres import SUPERUSER, Cluster, _as_user, first_line, psycopg2
 
 LATEST = "latest"
@@ -177,8 +177,7 @@ class Scratch:
 
     def _where(self) -> list[str]:
         """Options that point pgBackRest at this directory, on the repository host too, where members are configured."""
-        local = re.search(r"^pg1-host=", self.cluster.host.read(CONFIG) or "", re.MULTILINE)
-        return [*(["--reset-pg1-host"] if local else []), f"--pg1-path={self.directory}"]
+        return [*(["--reset-pg1-host"] if self.backrest.asks_members else []), f"--pg1-path={self.directory}"]
 
     def _as_postgres(self, argv: list[str]) -> tuple[int, str, str]:
         return self._run_command(["runuser", "--user", SUPERUSER, "--", *argv], cwd="/", environ_update={"LC_ALL": "C.UTF-8"})

@@ -69,24 +69,60 @@ class Upstream:
 
     def identify(self, password: str) -> Identity:
         """Log in over the replication protocol and ask."""
-        if psycopg2 is None:
-            raise Unreachable("python3-psycopg2: not installed on this host; install it to let the primary be asked")
+        connection = self._connect(password, replication="true")
         try:
-            connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, password=password, sslmode=self.sslmode,
-                                          connect_timeout=_CONNECT_TIMEOUT_S, replication="true", application_name="hft.ops")
-        except psycopg2.OperationalError as why:
-            where = f"primary {self.host}:{self.port} as {self.user}"
-            if "password authentication failed" in str(why):
-                raise HostError(f"{where}: the password is refused; give the one that the primary has, or rotate it there first") from why
-            raise Unreachable(f"{where}: {cause(why)}; is it up, and does its pg_hba.conf admit this host?") from why
-        try:
-            connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute("IDENTIFY_SYSTEM")
                 system, timeline = cursor.fetchone()[:2]
             return Identity(str(system), int(timeline), connection.server_version // 10000)
         finally:
             connection.close()
+
+    def parted_at(self, password: str, timeline: int, former: int) -> str:
+        """Where the history of its timeline left a former one, as 0/3000148; empty when it never was on that."""
+        if timeline == former:
+            return ""
+        connection = self._connect(password, replication="true")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"TIMELINE_HISTORY {timeline:d}")
+                found = cursor.fetchone()[1]
+                content = found if isinstance(found, str) else bytes(found).decode()
+        finally:
+            connection.close()
+        switches = [line.split() for line in content.splitlines() if line.strip() and not line.startswith("#")]
+        return next((words[1] for words in switches if words[0] == str(former)), "")
+
+    def keeps_slot(self, password: str, slot: str) -> bool:
+        """Whether the server has this physical slot."""
+        return bool(self._ask(password, "SELECT 1 FROM pg_replication_slots WHERE slot_type = 'physical' AND slot_name = %s", (slot,)))
+
+    def is_standby(self, password: str) -> bool:
+        """Whether the server follows another itself."""
+        return bool(self._ask(password, "SELECT 1 WHERE pg_is_in_recovery()"))
+
+    def _ask(self, password: str, query: str, arguments: tuple[Any, ...] = ()) -> list[Any]:
+        connection = self._connect(password, dbname="postgres")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(query, arguments)
+                return cursor.fetchall()
+        finally:
+            connection.close()
+
+    def _connect(self, password: str, **more: str) -> Any:
+        if psycopg2 is None:
+            raise Unreachable("python3-psycopg2: not installed on this host; install it to let the primary be asked")
+        try:
+            connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, password=password, sslmode=self.sslmode,
+                                          connect_timeout=_CONNECT_TIMEOUT_S, application_name="hft.ops", **more)
+        except psycopg2.OperationalError as why:
+            where = f"primary {self.host}:{self.port} as {self.user}"
+            if "password authentication failed" in str(why):
+                raise HostError(f"{where}: the password is refused; give the one that the primary has, or rotate it there first") from why
+            raise Unreachable(f"{where}: {cause(why)}; is it up, and does its pg_hba.conf admit this host?") from why
+        connection.autocommit = True
+        return connection
 
 
 def quoted(value: str) -> str:

@@ -36,6 +36,10 @@ options:
         description: Whether it may stream the write-ahead log.
         type: bool
         default: false
+      rewind:
+        description: Whether it may read what C(pg_rewind) needs, so that an outdated primary can be wound back with it. Never taken away.
+        type: bool
+        default: false
       password:
         description: Its password. Left alone when not given.
         type: str
@@ -122,6 +126,9 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_scram import fit
 
 # Postgres takes any name in quotes; these need none, which is what every other tool expects of them.
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+# What a role that is no superuser needs as the source of pg_rewind (PostgreSQL 11 and newer, its own documentation).
+_REWIND = ("pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)",
+           "pg_read_binary_file(text, bigint, bigint, boolean)")
 _ATTRIBUTES = ("LOGIN", "REPLICATION", "SUPERUSER", "CREATEDB", "CREATEROLE")
 
 
@@ -133,6 +140,7 @@ class Found:
     verifiers: dict[str, str | None] = field(default_factory=dict)
     members: set[tuple[str, str]] = field(default_factory=set)
     """(role, member) pairs."""
+    rewinders: set[str] = field(default_factory=set)
     databases: dict[str, str] = field(default_factory=dict)
     extensions: dict[str, dict[str, str]] = field(default_factory=dict)
     """Version by name, by database."""
@@ -152,7 +160,8 @@ class Statement:
 def main() -> None:
     role = {
         "name": {"type": "str", "required": True}, "login": {"type": "bool", "default": False},
-        "replication": {"type": "bool", "default": False}, "password": {"type": "str", "no_log": True},
+        "replication": {"type": "bool", "default": False}, "rewind": {"type": "bool", "default": False},
+        "password": {"type": "str", "no_log": True},
         "member_of": {"type": "list", "elements": "str", "default": []},
     }
     database = {
@@ -215,6 +224,9 @@ def role_statements(roles: list[dict[str, Any]], found: Found) -> list[Statement
         lacking = [group for group in role["member_of"] if (group, name) not in found.members]
         statements += [Statement(f'GRANT "{group}" TO "{name}"', Difference("live", f"{name} (member of {group})", "no", "yes"))
                        for group in lacking]
+        if role["rewind"] and name not in found.rewinders:
+            statements += [Statement("; ".join(f'GRANT EXECUTE ON FUNCTION pg_catalog.{one} TO "{name}"' for one in _REWIND),
+                                     Difference("live", f"{name} (pg_rewind)", "no", "yes"))]
     return statements
 
 
@@ -291,6 +303,9 @@ def _found(cursor: Any) -> Found:
         found.verifiers[row["rolname"]] = row["rolpassword"]
     for row in rows(cursor, "SELECT roleid::regrole::text AS role, member::regrole::text AS member FROM pg_auth_members"):
         found.members.add((row["role"].strip('"'), row["member"].strip('"')))
+    for row in rows(cursor, "SELECT rolname FROM pg_authid WHERE NOT EXISTS (SELECT 1 FROM unnest(%s) AS f"
+                            " WHERE NOT has_function_privilege(oid, 'pg_catalog.' || f, 'EXECUTE'))", (list(_REWIND),)):
+        found.rewinders.add(row["rolname"])
     for row in rows(cursor, "SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE NOT datistemplate"):
         found.databases[row["datname"]] = row["owner"]
     for row in rows(cursor, "SELECT slot_name, slot_type FROM pg_replication_slots"):

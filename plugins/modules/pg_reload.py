@@ -37,9 +37,9 @@ options:
   restart:
     description: >-
       V(if_pending) restarts when a changed setting needs it; V(never) leaves that to the caller, who finds the settings
-      in RV(pending_restart).
+      in RV(pending_restart); V(always) restarts once in any case, which is always a change.
     type: str
-    choices: [if_pending, never]
+    choices: [if_pending, never, always]
     default: if_pending
   timeout_s:
     description: Seconds to wait for the server to answer after a restart.
@@ -160,7 +160,7 @@ def main() -> None:
         "files": {"type": "list", "elements": "path", "required": True},
         "planned": {"type": "bool", "default": False},
         "started_by_this_run": {"type": "bool", "default": False},
-        "restart": {"type": "str", "choices": ["if_pending", "never"], "default": "if_pending"},
+        "restart": {"type": "str", "choices": ["if_pending", "never", "always"], "default": "if_pending"},
         "timeout_s": {"type": "int", "default": 60},
         **CLUSTER_ARGUMENTS,
     }
@@ -170,12 +170,12 @@ def main() -> None:
     cluster = Cluster(host, given["version"], given["cluster"], given["port"])
     plan = Plan(check_mode=module.check_mode)
     outcome = {"action": "none", "pending_restart": [], "overridden": {}}
-    may_restart = given["restart"] == "if_pending"
+    may_restart, must_restart = given["restart"] != "never", given["restart"] == "always"
 
     def bring_up_to_date() -> None:
         reload(cluster)
         outcome["action"] = "reload"
-        if may_restart and pending_restart(cluster):
+        if must_restart or (may_restart and pending_restart(cluster)):
             refuse_to_stop_for_good(cluster, module.run_command)
             Systemctl(module.run_command).do("restart", [cluster.unit])
             cluster.wait_until_answering(given["timeout_s"])
@@ -188,7 +188,7 @@ def main() -> None:
         if running:
             stale = newest(host, given["files"]) > loaded_at(cluster)
             waiting = pending_restart(cluster)
-            if stale or (waiting and may_restart) or (module.check_mode and given["planned"]):
+            if stale or must_restart or (waiting and may_restart) or (module.check_mode and given["planned"]):
                 plan.change(Difference("live", cluster.unit, "as last loaded", "as in its files"), write=bring_up_to_date)
         elif module.check_mode and given["planned"] and given["started_by_this_run"]:
             plan.change(Difference("live", cluster.unit, None, "as in its files"), write=bring_up_to_date)

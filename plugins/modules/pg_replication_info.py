@@ -68,7 +68,7 @@ system_identifier:
   returned: always
   type: str
 timeline:
-  description: Timeline of the last checkpoint; a promotion raises it. 0 when the server does not answer.
+  description: Timeline that the server is on; a promotion raises it. 0 when the server does not answer.
   returned: always
   type: int
 server_version:
@@ -128,6 +128,10 @@ slots:
     retained_bytes:
       description: Bytes of WAL kept for it.
       type: int
+follows:
+  description: Host whom this standby is told to follow, whether a connection stands or not; empty when it is cut off, and on a primary.
+  returned: always
+  type: str
 upstream:
   description: Whom this standby follows; empty on a primary and while no connection stands.
   returned: always
@@ -153,20 +157,21 @@ upstream:
       type: float
 """
 
+import re
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, TIMELINE, Cluster, rows
 
 _SERVER = """
-SELECT s.system_identifier::text AS system_identifier, c.timeline_id AS timeline,
+SELECT s.system_identifier::text AS system_identifier, @timeline@ AS timeline,
        current_setting('server_version') AS server_version,
        current_setting('data_checksums')::boolean AS data_checksums,
        current_setting('synchronous_standby_names') AS synchronous_standby_names
-FROM pg_control_system() s, pg_control_checkpoint() c
-"""
+FROM pg_control_system() s
+""".replace("@timeline@", TIMELINE)
 # A cascading standby sends what it has received.
 _STANDBYS = """
 SELECT application_name AS name, coalesce(host(client_addr), 'local') AS address, state, sync_state,
@@ -196,7 +201,8 @@ def information(cluster: Cluster) -> dict[str, Any]:
     """Everything under RETURN."""
     found: dict[str, Any] = {
         "state": cluster.state(), "standby_signal": cluster.standby_signal, "system_identifier": "", "timeline": 0,
-        "server_version": "", "data_checksums": False, "synchronous_standby_names": "", "standbys": [], "slots": [], "upstream": {},
+        "server_version": "", "data_checksums": False, "synchronous_standby_names": "", "standbys": [], "slots": [], "follows": "",
+        "upstream": {},
     }
     if found["state"] in (PRIMARY, STANDBY):
         with cluster.session() as cursor:
@@ -204,8 +210,15 @@ def information(cluster: Cluster) -> dict[str, Any]:
             found["standbys"] = rows(cursor, _STANDBYS)
             found["slots"] = rows(cursor, _SLOTS)
             if found["state"] == STANDBY:
+                found["follows"] = host_of(rows(cursor, "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'")[0]["setting"])
                 found["upstream"] = next(iter(rows(cursor, _UPSTREAM)), {})
     return found
+
+
+def host_of(conninfo: str) -> str:
+    """The host in a connection string of ours."""
+    match = re.search(r"(?:^|\s)host='?([^'\s]+)", conninfo)
+    return match.group(1) if match else ""
 
 
 def missing(found: dict[str, Any], upstream: bool, standbys: list[str]) -> str:

@@ -13,9 +13,10 @@ description:
   - Creates the stanza where the repository has none, and takes a full backup where it has no backup, by starting the unit that the timers
     start too.
   - Then lets pgBackRest check the way of WAL, from the primary into the repository. A check that fails is an error.
-  - Runs where backups run, that is on the repository host, or on a member where members reach the repository themselves.
+  - Runs where backups run, that is on the repository host, or on every member where members reach the repository themselves. There a
+    standby leaves all of it to the primary.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes]
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 options:
   stanza:
     description: Name of the cluster in the repository.
@@ -63,6 +64,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import NO_STANZA, NOT_INSTALLED, OK, PgBackRest, reason
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
+from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, STANDBY, Cluster
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 
@@ -73,13 +75,17 @@ def main() -> None:
             "first_backup": {"type": "bool", "default": True},
             "unit": {"type": "str", "default": "pgbackrest-backup@full.service"},
             "check": {"type": "bool", "default": True},
+            **CLUSTER_ARGUMENTS,
         },
         supports_check_mode=True,
     )
+    given = module.params
     plan = Plan(module.check_mode)
-    backrest = PgBackRest(Host(), module.run_command, module.params["stanza"])
+    backrest = PgBackRest(Host(), module.run_command, given["stanza"])
     try:
-        result = apply(module.params, backrest, lambda unit: take_backup(unit, module.run_command), plan)
+        if not backrest.asks_members and Cluster(backrest.host, given["version"], given["cluster"], given["port"]).state() == STANDBY:
+            module.exit_json(state=backrest.info()["state"], checked=False, **plan.result())
+        result = apply(given, backrest, lambda unit: take_backup(unit, module.run_command), plan)
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **plan.result())
     module.exit_json(**result, **plan.result())

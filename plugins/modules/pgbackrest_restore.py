@@ -82,7 +82,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 leases:
-  description: Leases as written, by database.
+  description: Strategies whose lease was made vacant, by database.
   returned: success
   type: dict
 timeline:
@@ -113,7 +113,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import OK, PgBackRest
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._postgres import ABSENT, CLUSTER_ARGUMENTS, FRESH, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import ABSENT, CLUSTER_ARGUMENTS, FRESH, TIMELINE, Cluster, rows
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
 from ansible_collections.hft.ops.plugins.module_utils._postgres_scratch import TARGET_TYPES, Scratch, Target
 
@@ -175,14 +175,10 @@ class Restore:
             if database not in present:
                 self.missing.append(database)
                 continue
-            with self.scratch.session(database) as cursor:
-                self.outcome["leases"][database] = vacate(cursor)
+            self.outcome["leases"][database] = vacate(self.scratch, database)
         with self.scratch.session() as cursor:
-            told = rows(cursor, "SELECT c.timeline_id AS timeline, coalesce(pg_last_xact_replay_timestamp()::text, '') AS at "
-                                "FROM pg_control_checkpoint() c")[0]
-            cursor.execute("SELECT pg_walfile_name(pg_current_wal_lsn())")
-            self.outcome["timeline"] = int(cursor.fetchone()[0][:8], 16)
-        self.outcome["recovered_to"] = told["at"]
+            told = rows(cursor, f"SELECT {TIMELINE} AS timeline, coalesce(pg_last_xact_replay_timestamp()::text, '') AS at")[0]
+        self.outcome.update(timeline=told["timeline"], recovered_to=told["at"])
         self.scratch.forget_recovery()
         self.scratch.stop()
 

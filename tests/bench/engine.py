@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
-import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import docker_engine, image, machine
+from place import Place
+
+from lab import docker_engine, machine
 from lab.failure import LabError
 
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULT = _ROOT / "build" / "bench" / "engine.json"
 _BASELINE = _ROOT / "engine" / "bench" / "instructions.json"
-_JOBS = str(min(2, len(os.sched_getaffinity(0))))
 _PROGRAMS = ("bench_hot_path", "bench_ring", "bench_wire", "bench_syscalls", "bench_replay")
 # What the hot thread may ask of the kernel; reads of the clock show up only where the machine has no vDSO clock.
 _ALLOWED = {"recvfrom", "recvmsg", "sendto", "sendmsg", "clock_gettime"}
@@ -52,42 +50,6 @@ LONG = Size(latency_repetitions=10, latency_ticks=200_000, throughput_ticks=5_00
             wire_ticks=4_000, wire_rate=1_000, replay_ticks=24_000_000)
 SHORT = Size(latency_repetitions=2, latency_ticks=50_000, throughput_ticks=200_000, ring_repetitions=2, wire_repetitions=1,
              wire_ticks=500, wire_rate=200, replay_ticks=1_000_000)
-
-
-class Place:
-    """Where the programs are built and run: this host, or a container of the bench image."""
-
-    def __init__(self, host: bool) -> None:
-        self._tag = "" if host else image.build("bench")
-        self.tree = _ROOT / "build" / "bench" / ("host" if host else "image")
-        self.tree.mkdir(parents=True, exist_ok=True)
-        self._source = str(_ROOT / "engine") if host else "/source"
-        self.build = str(self.tree) if host else "/build"
-
-    def said(self, argv: Sequence[str], environment: Sequence[str] = ()) -> str:
-        """Standard output of a command that must succeed."""
-        if self._tag:
-            # strace and valgrind trace a process, which Docker's default profile refuses.
-            argv = ["docker", "run", "--rm", "--init", "--entrypoint", "env", "--security-opt", "seccomp=unconfined",
-                    "--cap-add", "SYS_PTRACE", "--ulimit", "nofile=1024:4096", "--volume", f"{_ROOT / 'engine'}:/source:ro",
-                    "--volume", f"{self.tree}:/build",
-                    self._tag, *environment, *argv]
-        else:
-            argv = ["env", *environment, *argv]
-        done = subprocess.run(argv, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise LabError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout[-4000:]}{done.stderr[-4000:]}")
-        return done.stdout
-
-    def compile(self) -> None:
-        self.said(["cmake", "-S", self._source, "-B", self.build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DHFT_BUILD_BENCH=ON",
-                   "-DCMAKE_UNITY_BUILD=ON"])
-        self.said(["cmake", "--build", self.build, "-j", _JOBS, "--target", *_PROGRAMS])
-
-    def program(self, name: str, **options: object) -> dict[str, Any]:
-        """The JSON object a bench program prints."""
-        words = [f"--{key}={value}" for key, value in options.items()]
-        return json.loads(self.said([f"{self.build}/bench/{name}", *words]).splitlines()[-1])
 
 
 def _hot_path(place: Place, size: Size, seed: int) -> dict[str, Any]:
@@ -154,7 +116,7 @@ def measure(size: Size, host: bool, seed: int = 42) -> dict[str, Any]:
     """Everything, in one object."""
     result = machine.head(seed)
     place = Place(host)
-    place.compile()
+    place.compile(*_PROGRAMS)
     result["versions"]["compiler"] = place.said(["c++", "-dumpfullversion"]).strip()
     result["hot_path"] = _hot_path(place, size, seed)
     result |= _tick_to_order(place, size, seed)

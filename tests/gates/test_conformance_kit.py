@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -71,3 +72,11 @@ def test_a_patch_whose_lines_are_gone_says_so(tmp_path: Path) -> None:
     assert target.read_text() == "zero\none\nthree\nfour\n"
     with pytest.raises(patch.NoLongerApplies, match=r"^01_x\.patch no longer applies: in core/x\.cpp these lines stand 0 times"):
         patch.apply(fault, tmp_path)
+
+
+def test_the_kit_speaks_the_wire_version_of_the_venue() -> None:
+    kit = re.search(r"^_VERSION = (\d+)", (ROOT / "tests/conformance/kit/venue_session.py").read_text(), re.MULTILINE)
+    venue = re.search(r"kVersion = (\d+);", (ROOT / "engine/io/wire.hpp").read_text())
+    assert kit
+    assert venue
+    assert kit.group(1) == venue.group(1)

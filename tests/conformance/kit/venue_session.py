@@ -8,7 +8,7 @@ import socket
 import struct
 from dataclasses import dataclass
 
-_VERSION = 2
+_VERSION = 3  # as kVersion of engine/io/wire.hpp; a gate compares them
 _LOGIN, _FENCE, _LOGIN_ACK, _FENCE_ACK = 1, 4, 16, 24
 _HEADER = struct.Struct("<HBB")
 # engine, incarnation, account, kind of session (0: order entry)
@@ -48,7 +48,7 @@ def _answer(stream: object, wanted: int) -> bytes:
     while True:
         head = stream.read(_HEADER.size)  # type: ignore[attr-defined]
         if len(head) < _HEADER.size:
-            raise ConnectionError("the venue closed the session of the kit; is it a paper venue of wire version 2?")
+            raise ConnectionError(f"the venue closed the session of the kit; is it a paper venue of wire version {_VERSION}?")
         size, kind, _ = _HEADER.unpack(head)
         body = stream.read(size - _HEADER.size)  # type: ignore[attr-defined]
         if kind == wanted:

@@ -16,8 +16,9 @@ _STORED = ("SCRAM-SHA-256$4096:JmsXN3Grt/sIrUNRzp6pTw==$9vduvoODZJS7UjwU"
 _PASSWORD = "a word from a real server"
 
 
-def _role(name, login=False, replication=False, password=None, member_of=()):
-    return {"name": name, "login": login, "replication": replication, "password": password, "member_of": list(member_of)}
+def _role(name, login=False, replication=False, password=None, member_of=(), rewind=False):
+    return {"name": name, "login": login, "replication": replication, "password": password, "member_of": list(member_of),
+            "rewind": rewind}
 
 
 def _wanted(databases=(), slots=(), roles=()):

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.hft.ops.plugins.module_utils import _postgres
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._postgres import ABSENT, FRESH, PRIMARY, STANDBY, STOPPED, Cluster
+from ansible_collections.hft.ops.plugins.module_utils._postgres_following import reason
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import (
     Identity,
     Unreachable,
@@ -18,7 +19,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import 
     settings_in,
     with_settings,
 )
-from ansible_collections.hft.ops.plugins.modules.pg_standby import Standby, reason
+from ansible_collections.hft.ops.plugins.modules.pg_standby import Standby
 
 _DATA = "var/lib/postgresql/17/main"
 _PARAMETERS = {
@@ -121,13 +122,13 @@ def test_a_name_that_does_not_resolve_stops_the_run_and_not_the_plan(tmp_path) -
 def test_a_standby_of_another_system_is_never_overwritten(tmp_path) -> None:
     standby = _standby(tmp_path)
     with pytest.raises(HostError, match=r"belongs to system 1, the primary 192\.0\.2\.1 is system 2"):
-        standby.refuse_a_foreign_system(Identity("2", 1, 17), "1")
-    standby.refuse_a_foreign_system(Identity("2", 1, 17), "2")
+        standby.following.refuse_a_foreign_system(Identity("2", 1, 17), "1")
+    standby.following.refuse_a_foreign_system(Identity("2", 1, 17), "2")
 
 
 def test_another_major_version_is_refused(tmp_path) -> None:
     with pytest.raises(HostError, match="runs PostgreSQL 16, this host has 17"):
-        _standby(tmp_path).refuse_a_foreign_system(Identity("2", 1, 16), "")
+        _standby(tmp_path).following.refuse_a_foreign_system(Identity("2", 1, 16), "")
 
 
 def test_the_password_stands_in_the_passfile_alone() -> None:

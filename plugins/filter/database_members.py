@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters over what every member of a database cluster said (pg_replication_info): who is to be the primary, and whether that may be."""
+
+from __future__ import annotations
+
+from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import lsn, parse
+
+# A taker farther behind would make the move as long as it takes to catch up.
+_LAG_LIMIT_BYTES = 16 << 20
+_NOTHING: dict = {"error": "", "say": "", "primary": "", "taker": "", "others": [], "members": [], "system_identifier": "", "move": False}
+
+
+def database_switchover(answers: dict, wanted: str = "") -> dict:
+    """A planned move: primary, taker, others and the system's identifier; error is set when it must not be begun."""
+    return _decision(_switchover, answers, wanted)
+
+
+def database_failover(answers: dict, wanted: str = "", former: str = "") -> dict:
+    """An unplanned one: former primary, members to cut off; the taker is named now or chosen after the cut."""
+    return _decision(_failover, answers, wanted, former)
+
+
+def database_cut(answer: dict) -> dict:
+    """Of an answer of step detach what step promote is given."""
+    return {key: answer[key] for key in ("name", "timeline", "flushed_lsn")}
+
+
+def database_taker(cuts: list, wanted: str = "") -> str:
+    """The member that has flushed the most, of what step detach answered; a wanted one wins among equals."""
+    best = max(cuts, key=lambda one: (one["timeline"], lsn(one["flushed_lsn"]), one["name"] == wanted, one["name"]))
+    return best["name"]
+
+
+def database_rejoin(answers: dict, wanted: list | None = None) -> dict:
+    """The primary, and the outdated members that are to follow it."""
+    return _decision(_rejoin, answers, wanted or [])
+
+
+class _Refused(Exception):
+    """One line for the operator."""
+
+
+def _decision(decide, answers: dict, *wishes: object) -> dict:
+    try:
+        found = decide({host: _answered(one) for host, one in answers.items()}, *wishes)
+    except _Refused as refused:
+        return {**_NOTHING, "error": str(refused)}
+    return {**_NOTHING, "move": True, **found}
+
+
+def _answered(one: dict | None) -> dict:
+    """An answer; what did not answer counts as silent."""
+    one = one or {}
+    return one if "state" in one else {"state": "silent", "why": one.get("msg", "host cannot be reached")}
+
+
+def _of(answers: dict, *states: str) -> list:
+    return sorted(host for host, one in answers.items() if one["state"] in states)
+
+
+def _the_primary(answers: dict) -> str:
+    primaries = _of(answers, "primary")
+    if len(primaries) > 1:
+        said = ", ".join(f"{host} (timeline {answers[host]['timeline']})" for host in primaries)
+        raise _Refused(f"two primaries: {said}; bring the outdated one back with the playbook database_rejoin, or stop it")
+    if not primaries:
+        said = ", ".join(f"{host} is {one['state']}" for host, one in sorted(answers.items()))
+        raise _Refused(f"no primary answers: {said}; if it is lost, run the playbook database_failover")
+    return primaries[0]
+
+
+def _one_system(answers: dict, hosts: list) -> str:
+    systems = {answers[host]["system_identifier"]: host for host in hosts}
+    if len(systems) > 1:
+        said = ", ".join(f"{host} is system {system}" for system, host in sorted(systems.items()))
+        raise _Refused(f"members of different clusters: {said}; name the members of one cluster (database_hosts)")
+    return next(iter(systems))
+
+
+def _known(answers: dict, wanted: str, variable: str) -> None:
+    if wanted and wanted not in answers:
+        raise _Refused(f"{variable}={wanted}: no such member; one of {', '.join(sorted(answers))}")
+
+
+def _switchover(answers: dict, wanted: str) -> dict:
+    _known(answers, wanted, "database_to")
+    primary = _the_primary(answers)
+    now = answers[primary]
+    if wanted == primary:
+        return {"primary": primary, "move": False, "say": f"{primary} is the primary already"}
+    standbys = _of(answers, "standby")
+    system = _one_system(answers, [primary, *standbys])
+    streams = {one["name"]: one for one in now["standbys"] if one["state"] == "streaming" and one["sync_state"] in ("quorum", "sync")}
+    fit = [host for host in standbys if host in streams]
+    if wanted and wanted not in fit:
+        at = f"is {answers[wanted]['state']}" if wanted not in standbys else "does not stream as a synchronous standby"
+        raise _Refused(f"{wanted}: {at}; the taker must be one of {', '.join(fit) or 'nobody: bring a synchronous standby up first'}")
+    if not fit:
+        raise _Refused(f"{primary}: no synchronous standby streams from it; bring one up first")
+    taker = wanted or min(fit, key=lambda host: (streams[host]["lag_bytes"], host))
+    lag = streams[taker]["lag_bytes"]
+    if lag > _LAG_LIMIT_BYTES:
+        raise _Refused(f"{taker}: is {lag} bytes behind, {_LAG_LIMIT_BYTES} are allowed; wait until it has caught up")
+    if answers[taker]["server_version"] != now["server_version"]:
+        raise _Refused(f"{taker}: runs PostgreSQL {answers[taker]['server_version']}, {primary} {now['server_version']}; bring them to one "
+                       "version first (playbook database_upgrade)")
+    others = [host for host in standbys if host != taker]
+    silent = _of(answers, "silent")
+    _a_set_after(answers, taker, [primary, *others])
+    return {"primary": primary, "taker": taker, "others": others, "members": [primary, taker, *others], "system_identifier": system,
+            "say": f"from {primary} to {taker}, {lag} bytes behind" + (f"; silent: {', '.join(silent)}" if silent else "")}
+
+
+def _a_set_after(answers: dict, taker: str, followers: list) -> None:
+    """The taker's own set must have somebody to acknowledge its commits."""
+    names = parse(answers[taker]["synchronous_standby_names"]).without(taker).names
+    if not set(names) & set(followers):
+        raise _Refused(f"{taker}: its synchronous set is \"{answers[taker]['synchronous_standby_names']}\", none of which would follow it, "
+                       "so every commit would wait for ever; set timescaledb_synchronous_hosts to all members and run site.yml first")
+
+
+def _failover(answers: dict, wanted: str, former: str) -> dict:
+    _known(answers, wanted, "database_to")
+    _known(answers, former, "database_former_primary")
+    primaries = _of(answers, "primary")
+    if primaries:
+        raise _Refused(f"{primaries[0]}: is a running primary; move it with the playbook database_switchover, or stop it first if it must "
+                       "not be trusted (systemctl stop postgresql)")
+    standbys = _of(answers, "standby")
+    if not standbys:
+        raise _Refused("no standby answers: there is nothing to promote; bring one up, or restore a backup (playbook database_restore)")
+    if wanted and wanted not in standbys:
+        raise _Refused(f"{wanted}: is {answers[wanted]['state']}; the new primary must be one of {', '.join(standbys)}")
+    system = _one_system(answers, standbys)
+    named = {answers[host].get("follows") for host in standbys} & set(answers)
+    away = sorted(set(answers) - set(standbys))
+    lost = former or (named.pop() if len(named) == 1 else away[0] if len(away) == 1 else "")
+    if not lost:
+        raise _Refused(f"who was the primary cannot be told ({', '.join(away) or 'nobody'} away); say so: -e database_former_primary=NAME")
+    return {"primary": lost, "taker": wanted, "members": standbys, "system_identifier": system,
+            "say": f"{lost} is lost; {', '.join(standbys)} will be cut off from it"}
+
+
+def _rejoin(answers: dict, wanted: list) -> dict:
+    for one in wanted:
+        _known(answers, one, "database_rejoin")
+    primaries = sorted(_of(answers, "primary"), key=lambda host: answers[host]["timeline"])
+    if not primaries:
+        raise _Refused("no primary answers; run the playbook database_failover first")
+    if len({answers[host]["timeline"] for host in primaries[-2:]}) < len(primaries[-2:]):
+        raise _Refused(f"two primaries on the same timeline: {', '.join(primaries)}; stop the one that is not to be, then run again")
+    primary = primaries[-1]
+    followers = {one["name"] for one in answers[primary]["standbys"]}
+    others = wanted or sorted((set(_of(answers, "stopped", "standby", "primary")) - {primary}) - followers)
+    if primary in others:
+        raise _Refused(f"database_rejoin: {primary} is the primary; name the outdated members")
+    say = f"{', '.join(others)} will follow {primary}" if others else f"every member that answers follows {primary} already"
+    return {"primary": primary, "others": others, "members": [primary, *others], "say": say, "move": bool(others),
+            "system_identifier": answers[primary]["system_identifier"]}
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict:
+        return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
+                "database_taker": database_taker,
+                "database_rejoin": database_rejoin}

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make chaos-db`: faults of the database under load on the lab's hosts, drawn by a seed; after each one the playbooks mend it.
+
+Held after each: one primary, one timeline, every acknowledged row there once, no epoch of a lease lower than before. Writes
+build/chaos.json and prints it as the last line; exit 1 when something does not hold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from database import MEMBERS, Database, asked, moved
+
+from lab import docker_engine, inventory, machine, playbook
+from lab.failure import LabError
+from lab.paths import INVENTORY
+
+_ROOT = Path(__file__).resolve().parents[2]
+_RESULT = _ROOT / "build" / "chaos.json"
+_RATE = 300
+_RUN_DATABASE = "import sys; from lab import playbook; playbook.run('database', '-e', sys.argv[1], record='chaos_database', show=False)"
+_EPOCHS = "SELECT coalesce(json_object_agg(strategy, epoch), '{}') FROM engine_lease"
+# The server's own, of every member: a standby's is that of the log it receives.
+_TIMELINE = "SELECT max(substr(name, 1, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+
+
+def _docker(*words: str) -> None:
+    done = subprocess.run(["docker", *words], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise LabError(f"docker {' '.join(words)}: {done.stderr.strip()}")
+
+
+def _inside(host: str, script: str) -> None:
+    _docker("exec", host, "/bin/bash", "-c", script)
+
+
+def _answers(host: str) -> None:
+    """Wait until the server on the host answers."""
+    deadline = time.monotonic() + 90
+    while not asked(host, "SELECT 1"):
+        if time.monotonic() > deadline:
+            raise LabError(f"{host}: PostgreSQL does not answer 90 s after the fault ended")
+        time.sleep(0.5)
+
+
+def _standbys(primary: str) -> list[str]:
+    return [name for name in MEMBERS if name != primary]
+
+
+# -- the faults: each does its harm to the primary or around it, and has it mended by the playbooks
+
+def primary_killed(primary: str, _choice: random.Random) -> None:
+    _docker("kill", primary)
+    moved("database_failover")
+    _docker("start", primary)
+    _answers(primary)
+    moved("database_rejoin")
+
+
+def primary_paused_and_back_as_a_second_primary(primary: str, _choice: random.Random) -> None:
+    _docker("pause", primary)
+    try:
+        moved("database_failover")
+    finally:
+        _docker("unpause", primary)
+    time.sleep(3)  # it takes writes again, and nobody acknowledges them
+    moved("database_rejoin")
+
+
+def primary_partitioned(primary: str, _choice: random.Random) -> None:
+    network, hosts = inventory.read(INVENTORY)
+    address = next(host.address for host in hosts if host.name == primary)
+    _docker("network", "disconnect", "--force", network.name, primary)
+    try:
+        moved("database_failover")
+    finally:
+        _docker("network", "connect", "--ip", address, network.name, primary)
+    moved("database_rejoin")
+
+
+def primary_crashes_and_restarts_with_its_standbys_away(primary: str, _choice: random.Random) -> None:
+    """A commit waits, the crash makes it visible without an acknowledgement, and the standbys come back to it."""
+    for name in _standbys(primary):
+        _docker("pause", name)
+    try:
+        time.sleep(2)
+        _inside(primary, "systemctl kill --signal=KILL postgresql@17-main; sleep 1; systemctl start postgresql@17-main")
+        _answers(primary)
+    finally:
+        for name in _standbys(primary):
+            _docker("unpause", name)
+
+
+def standby_killed(primary: str, choice: random.Random) -> None:
+    victim = choice.choice(_standbys(primary))
+    _docker("kill", victim)
+    time.sleep(3)
+    _docker("start", victim)
+    _answers(victim)
+
+
+def standby_built_anew_while_the_primary_restarts(primary: str, choice: random.Random) -> None:
+    """The base backup breaks off, or is asked for again; a second run of the same playbook ends what the first began."""
+    victim = choice.choice(_standbys(primary))
+    _inside(victim, "systemctl stop postgresql@17-main && rm -r /var/lib/postgresql/17/main")
+    topology = json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)})
+    running = subprocess.Popen([sys.executable, "-c", _RUN_DATABASE, topology], cwd=_ROOT)
+    time.sleep(choice.uniform(4, 12))
+    _inside(primary, "systemctl restart postgresql@17-main")
+    running.wait(timeout=300)
+    moved("database", "-e", topology)
+
+
+def moved_during_a_migration(primary: str, _choice: random.Random) -> None:
+    """A transaction that changes the schema is open when the primary stops: it is rolled back whole."""
+    script = ("runuser -u postgres -- psql -Xqd hft_db -c \"BEGIN; CREATE TABLE chaos_migration (a int); "
+              "ALTER TABLE events ADD COLUMN chaos int; SELECT pg_sleep(60)\"")
+    argv = ["docker", "exec", primary, "/bin/bash", "-c", script]
+    with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as open_one:
+        time.sleep(2)
+        moved("database_switchover")
+        open_one.wait(timeout=60)
+    for name in MEMBERS:
+        if asked(name, "SELECT to_regclass('public.chaos_migration')", "hft_db"):
+            raise LabError(f"{name}: half a migration is there")
+
+
+def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) -> None:
+    """One candidate is cut off while the other still streams from a living primary: a failover must refuse, and the cut one comes back."""
+    cut = choice.choice(_standbys(primary))
+    if playbook.run("database_failover", record="chaos_refused", show=False).rc == 0:
+        raise LabError("a failover with a living primary was not refused")
+    for statement in ("ALTER SYSTEM SET primary_conninfo = ''", "SELECT pg_reload_conf()"):
+        asked(cut, statement)
+    time.sleep(2)
+    moved("database_rejoin")
+
+
+def plain_move(_primary: str, _choice: random.Random) -> None:
+    moved("database_switchover")
+
+
+FAULTS: tuple[Callable[[str, random.Random], None], ...] = (
+    primary_killed, primary_paused_and_back_as_a_second_primary, primary_partitioned, primary_crashes_and_restarts_with_its_standbys_away,
+    standby_killed, standby_built_anew_while_the_primary_restarts, moved_during_a_migration, promotion_without_the_cut_is_refused, plain_move,
+)
+
+
+def broken(before: dict[str, int]) -> list[str]:
+    """What does not hold now."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = _broken(before)
+        if not found:
+            return []
+        time.sleep(1)
+    return found
+
+
+def _broken(before: dict[str, int]) -> list[str]:
+    standing = {name: (asked(name, "SELECT pg_is_in_recovery()"), asked(name, _TIMELINE)) for name in MEMBERS}
+    primaries = [name for name, (recovery, _) in standing.items() if recovery == "f"]
+    if len(primaries) != 1:
+        return [f"primaries: {', '.join(primaries) or 'none'}"]
+    out = []
+    if len({timeline for _, timeline in standing.values()}) != 1:
+        out.append(f"timelines: {standing}")
+    streams = asked(primaries[0], "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
+    if streams != "2":
+        out.append(f"{primaries[0]}: {streams} standbys stream")
+    now = json.loads(asked(primaries[0], _EPOCHS, "hft_db") or "{}")
+    out += [f"epoch of {name}: {now.get(name)} after {epoch}" for name, epoch in before.items() if now.get(name, -1) < epoch]
+    return out
+
+
+def one(database: Database, fault: Callable[[str, random.Random], None], choice: random.Random) -> dict[str, Any]:
+    primary = database.primary()
+    epochs = json.loads(asked(primary, _EPOCHS, "hft_db") or "{}")
+    begin = time.monotonic()
+    with database.load(rows=_RATE * 20, rate=_RATE) as load:
+        time.sleep(2)
+        fault(primary, choice)
+        wrong = broken(epochs)
+    found = load.result
+    wrong += [f"{found[key]} rows {key}" for key in ("lost", "doubled") if found[key] != 0]
+    return {"fault": fault.__name__, "primary": primary, "took_s": round(time.monotonic() - begin, 1), "rows": found["rows"],
+            "gap_ms": round(found["gap_ms"]), "wrong": wrong}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument("--faults", type=int, default=20, help="how many; every kind comes up before one comes again")
+    parser.add_argument("--only", default="", help="name of one kind")
+    arguments = parser.parse_args()
+    choice = random.Random(arguments.seed)  # noqa: S311 - which fault comes next, nothing secret
+    chosen = [fault for fault in FAULTS if arguments.only in ("", fault.__name__)]
+    drawn: list[Callable[[str, random.Random], None]] = []
+    while len(drawn) < arguments.faults and chosen:
+        drawn += choice.sample(chosen, len(chosen))
+    result = machine.head(arguments.seed)
+    result["faults"] = []
+    try:
+        docker_engine.ensure()
+        database = Database(f"chaos-{int(time.time())}")
+        database.compile()
+        for fault in drawn[:arguments.faults]:
+            result["faults"].append(one(database, fault, choice))
+            print(f"==> {result['faults'][-1]}", flush=True)
+    except LabError as failure:
+        result["ended_by"] = str(failure)
+        print(f"ERROR: {failure}", file=sys.stderr)
+    wrong = sum(bool(found["wrong"]) for found in result["faults"])
+    _RESULT.parent.mkdir(parents=True, exist_ok=True)
+    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    print(json.dumps(result))
+    return int(wrong > 0 or "ended_by" in result or not result["faults"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

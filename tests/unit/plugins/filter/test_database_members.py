@@ -1,0 +1,107 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+from ansible_collections.hft.ops.plugins.filter.database_members import (
+    database_failover,
+    database_rejoin,
+    database_switchover,
+    database_taker,
+)
+
+_SET = 'ANY 1 ("db", "p1", "p2")'
+
+
+def _follower(name: str, lag: int = 0, sync: str = "quorum") -> dict:
+    return {"name": name, "state": "streaming", "sync_state": sync, "lag_bytes": lag}
+
+
+def _member(state: str, follows: str = "", standbys: tuple = (), timeline: int = 1, **more: object) -> dict:
+    return {"state": state, "follows": follows, "standbys": list(standbys), "timeline": timeline, "system_identifier": "7",
+            "server_version": "17.6", "synchronous_standby_names": _SET, **more}
+
+
+_HEALTHY = {"db": _member("primary", standbys=(_follower("p1", 100), _follower("p2", 5))), "p1": _member("standby", "db"),
+            "p2": _member("standby", "db")}
+
+
+def _cluster(**more: dict | None) -> dict:
+    return {**copy.deepcopy(_HEALTHY), **more}
+
+
+def test_the_standby_that_is_least_behind_takes_over() -> None:
+    found = database_switchover(_cluster())
+    assert (found["error"], found["primary"], found["taker"], found["others"], found["move"]) == ("", "db", "p2", ["p1"], True)
+
+
+def test_a_wish_wins_and_the_primary_itself_is_no_move() -> None:
+    assert database_switchover(_cluster(), "p1")["taker"] == "p1"
+    assert database_switchover(_cluster(), "db")["move"] is False
+
+
+@pytest.mark.parametrize(("answers", "wanted", "said"), [
+    (_cluster(), "p9", "database_to=p9: no such member"),
+    (_cluster(p1=None), "p1", "p1: is silent"),
+    (_cluster(p1=_member("primary", timeline=2)), "", "two primaries: db (timeline 1), p1 (timeline 2)"),
+    (_cluster(db={"msg": "down"}), "", "no primary answers"),
+    (_cluster(db=_member("primary", standbys=(_follower("p1", sync="async"),))), "p1", "p1: does not stream as a synchronous standby"),
+    (_cluster(db=_member("primary", standbys=(_follower("p1", 1 << 30),))), "p1", "p1: is 1073741824 bytes behind"),
+    (_cluster(p2=_member("standby", "db", server_version="17.5")), "p2", "p2: runs PostgreSQL 17.5, db 17.6"),
+    (_cluster(p2=_member("standby", "db", system_identifier="8")), "", "members of different clusters"),
+    (_cluster(p2=_member("standby", "db", synchronous_standby_names='ANY 1 ("p2", "p9")')), "p2", "every commit would wait for ever"),
+])
+def test_a_move_that_must_not_be_begun_is_refused(answers: dict, wanted: str, said: str) -> None:
+    found = database_switchover(answers, wanted)
+    assert said in found["error"]
+    assert found["move"] is False
+
+
+def test_a_silent_bystander_does_not_keep_the_primary_from_moving() -> None:
+    found = database_switchover(_cluster(p1=None))
+    assert (found["taker"], found["others"]) == ("p2", [])
+    assert "silent: p1" in found["say"]
+
+
+def test_a_lost_primary_is_known_by_whom_the_standbys_follow() -> None:
+    found = database_failover(_cluster(db=None))
+    assert (found["error"], found["primary"], found["members"]) == ("", "db", ["p1", "p2"])
+
+
+def test_after_the_cut_the_one_that_is_away_was_the_primary() -> None:
+    found = database_failover({"db": None, "p1": _member("standby"), "p2": _member("standby")})
+    assert found["primary"] == "db"
+
+
+@pytest.mark.parametrize(("answers", "wishes", "said"), [
+    (_cluster(), (), "db: is a running primary"),
+    ({"db": None, "p1": None}, (), "no standby answers"),
+    (_cluster(db=None, p2=None), ("p2",), "p2: is silent"),
+    ({"db": None, "p1": _member("standby"), "p2": None}, (), "who was the primary cannot be told"),
+])
+def test_a_promotion_that_must_not_be_begun_is_refused(answers: dict, wishes: tuple, said: str) -> None:
+    assert said in database_failover(answers, *wishes)["error"]
+
+
+def test_the_one_that_flushed_the_most_is_taken_whatever_the_wish() -> None:
+    cuts = [{"name": "p1", "timeline": 1, "flushed_lsn": "0/A0"}, {"name": "p2", "timeline": 1, "flushed_lsn": "0/9FF"}]
+    assert database_taker(cuts, "p1") == "p2"
+    cuts[0]["timeline"] = 2
+    assert database_taker(cuts) == "p1"
+    assert database_taker([{**cuts[0], "name": name} for name in ("p1", "p2")], "p1") == "p1"
+
+
+def test_whoever_does_not_follow_the_newest_primary_rejoins() -> None:
+    answers = {"db": _member("primary", timeline=1), "p1": _member("primary", timeline=2, standbys=(_follower("p2"),)),
+               "p2": _member("standby", "p1", timeline=2)}
+    found = database_rejoin(answers)
+    assert (found["primary"], found["others"], found["move"]) == ("p1", ["db"], True)
+    answers["db"]["timeline"] = 2
+    assert "same timeline" in database_rejoin(answers)["error"]
+    assert "is the primary" in database_rejoin(_cluster(), ["db"])["error"]
+    assert database_rejoin(_cluster())["move"] is False
+    assert database_rejoin({"db": None, "p1": _member("stopped")})["error"].startswith("no primary answers")
