@@ -113,7 +113,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import OK, PgBackRest
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._postgres import ABSENT, CLUSTER_ARGUMENTS, FRESH, TIMELINE, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import (
+    ABSENT,
+    CLUSTER_ARGUMENTS,
+    FRESH,
+    TIMELINE,
+    Cluster,
+    first_line,
+    psycopg2,
+    rows,
+)
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
 from ansible_collections.hft.ops.plugins.module_utils._postgres_scratch import TARGET_TYPES, Scratch, Target
 
@@ -165,6 +174,8 @@ class Restore:
             self.outcome["seconds"] = {"restore": round(copied - begin, 1), "recover": round(time.monotonic() - copied, 1)}
             self._finish()
             self._put_in_place()
+        except psycopg2.Error as wrong:
+            raise HostError(f"recovered server in {self.scratch.directory}: {first_line(wrong)}; nothing was put in place") from wrong
         finally:
             self.scratch.clear()
 
