@@ -9,14 +9,21 @@ commits can have handed out: a venue that saw one of those still refuses it, and
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
-from ansible_collections.hft.ops.plugins.module_utils._postgres import Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import rows
 
 EPOCH_JUMP = 1 << 20
 
 
-def vacate(cluster: Cluster, database: str) -> list[str]:
+class Server(Protocol):
+    """A cluster, or one that is being recovered."""
+
+    def session(self, database: str = ...) -> AbstractContextManager[Any]: ...
+
+
+def vacate(cluster: Server, database: str) -> list[str]:
     """The strategies whose lease was taken away; none where there is no such database or table."""
     with cluster.session() as cursor:
         if not rows(cursor, "SELECT 1 FROM pg_database WHERE datname = %s", (database,)):
