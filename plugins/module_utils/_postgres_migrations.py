@@ -14,6 +14,10 @@ from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 ROLLBACK_FOLDER = "rollback"
 _NAME = re.compile(r"(\d{3,})_([a-z0-9][a-z0-9_]*)\.sql")
+_HEADER = re.compile(r"^[ \t]*--[ \t]*hft:[ \t]*(.*?)[ \t\r]*$", re.MULTILINE | re.IGNORECASE)
+_HEAD = re.compile(r"(?:[ \t]*(?:--[^\n]*)?\r?(?:\n|\Z))*")
+_NO_TRANSACTION = "no-transaction"
+_CONTRACT = re.compile(r"contract since (\d+\.\d+\.\d+)")
 _TRANSACTION_CONTROL = re.compile(
     r"(?:^|;)\s*(BEGIN|START\s+TRANSACTION|COMMIT|END|ROLLBACK|ABORT|PREPARE\s+TRANSACTION)\b[^;]*(?=;|$)", re.IGNORECASE)
 
@@ -25,6 +29,11 @@ class Migration:
     sql: str
     rollback_name: str
     rollback_sql: str
+
+    @property
+    def contract_since(self) -> str | None:
+        """The first version of the engine that works without what this file takes away; None for one that only adds."""
+        return next((found.group(1) for found in map(_CONTRACT.fullmatch, headers(self.sql)) if found), None)
 
     @property
     def label(self) -> str:
@@ -72,15 +81,42 @@ def parse(files: Mapping[str, str], where: str) -> list[Migration]:
         rollback = f"{ROLLBACK_FOLDER}/{name.split('_', 1)[0]}_rollback.sql"
         if rollback not in files:
             problems.append(f"{rollback}: missing, so {name} could not be taken back; write it")
-        for file in (name, rollback):
-            problems += [f"{file}, line {line}: {word} would end the transaction that the driver opens; remove it"
-                         for line, word in transaction_control(files.get(file, ""))]
+        problems += _problems_of(name, files[name], contract=True) + _problems_of(rollback, files.get(rollback, ""), contract=False)
         migrations.append(Migration(version, name, files[name], rollback, files.get(rollback, "")))
     if not migrations and not problems:
         problems.append("holds no NNN_description.sql")
     if problems:
         raise HostError(f"{where}: " + "; ".join(problems))
     return migrations
+
+
+def _problems_of(name: str, sql: str, contract: bool) -> list[str]:
+    """What one file may not hold."""
+    allowed = f"{_NO_TRANSACTION!r}" + (" or 'contract since MAJOR.MINOR.PATCH'" if contract else "")
+    head = len(_HEAD.match(sql).group())
+    problems = []
+    for found in _HEADER.finditer(sql):
+        place = f"{name}, line {sql.count(chr(10), 0, found.start()) + 1}"
+        if found.start() >= head:
+            problems.append(f"{place}: a header counts only above the first statement; move it there")
+        elif found.group(1) != _NO_TRANSACTION and not (contract and _CONTRACT.fullmatch(found.group(1))):
+            problems.append(f"{place}: unknown header {found.group(1)!r}; expected {allowed}")
+    problems += [f"{name}, line {line}: {word} would end the transaction that the driver opens; remove it"
+                 for line, word in transaction_control(sql)]
+    bare = _blanked(sql)
+    if "\\" in bare:
+        problems.append(f"{name}, line {bare.count(chr(10), 0, bare.index(chr(92))) + 1}: "
+                        "a backslash outside a text is a command to psql, not SQL; remove it")
+    return problems
+
+
+def headers(sql: str) -> list[str]:
+    """What the `-- hft:` lines above the first statement say."""
+    return _HEADER.findall(_HEAD.match(sql).group())
+
+
+def in_transaction(sql: str) -> bool:
+    return _NO_TRANSACTION not in headers(sql)
 
 
 def pending(migrations: list[Migration], applied: Iterable[Applied], target: int | None, where: str) -> list[Migration]:
@@ -110,6 +146,8 @@ def _checked(migrations: list[Migration], applied: Iterable[Applied], where: str
     problems = [f"{one.name}: was changed after it was applied (sha256 {one.sha256[:12]}, applied {done[one.version].sha256[:12]}); "
                 "restore it and put the change into a new migration"
                 for one in migrations if one.version in done and done[one.version].sha256 != one.sha256]
+    problems += [f"{one.name}: was applied with the description {done[one.version].description!r}; give it that name again"
+                 for one in migrations if one.version in done and done[one.version].description != one.description]
     highest = max(done, default=0)
     problems += [f"{one.name}: is not applied, but {highest:03d} is; give it a number above {highest:03d}"
                  for one in migrations if one.version not in done and one.version < highest]
@@ -130,9 +168,16 @@ def transaction_control(sql: str) -> list[tuple[int, str]]:
             for found in _TRANSACTION_CONTROL.finditer(bare)]
 
 
-def line_of(sql: str, position: int) -> int:
-    """Line of a character position as the server counts it (from 1)."""
-    return sql.count("\n", 0, position - 1) + 1
+def line_of(sql: str, ends: int, within: int) -> int:
+    """Line of the file that is line `within` of the statement which psql sent off at line `ends` (all from 1)."""
+    bare = _blanked(sql)
+    begin = 0
+    for found in re.finditer(r";|\Z", bare):
+        if bare.count("\n", 0, found.start()) + 1 >= ends or found.start() == len(bare):
+            break
+        begin = found.end()
+    blank = len(bare[begin:]) - len(bare[begin:].lstrip())
+    return bare.count("\n", 0, begin + blank) + within
 
 
 _OPAQUE = re.compile(

@@ -10,14 +10,22 @@ module: db_migrate
 short_description: Bring a database schema to a version, forwards or back
 version_added: 0.1.0
 description:
-  - Applies the files C(NNN_description.sql) of a directory in order, each in one transaction together with its row in
-    C(schema_version), so a file is applied whole or not at all.
-  - Holds one advisory lock during the run, so two runs never mix. C(lock_timeout) and C(statement_timeout) bound what a
-    migration may do to those who trade.
+  - Applies the files C(NNN_description.sql) of a directory in order. A thin driver around B(sqitch), which runs them by C(psql) and keeps
+    its registry in the schema C(sqitch). The project that sqitch wants is made from the files alone and removed after the run.
+  - Each file runs in one transaction together with its row in C(schema_version), so a file is applied whole or not at all. That row is
+    the truth. A registry that lacks what C(schema_version) has, because an earlier driver applied it or a run was cut off, is brought in
+    line without running a file again.
+  - Holds one advisory lock during the run, so two runs never mix. C(lock_timeout) and C(statement_timeout) bound what a migration may do
+    to those who trade. A lock that is not had is tried for again, later and later, at random moments.
   - Refuses before it changes anything when an applied file has changed since, numbers collide or have a gap, a rollback
     file C(rollback/NNN_rollback.sql) is missing, or a file would end the driver's transaction.
+  - The line C(-- hft:\ no-transaction) above the first statement of a file says that it must run outside a transaction
+    (C(CREATE INDEX CONCURRENTLY)). What it did before an error stays, so it must be such that it can run again.
+  - The line C(-- hft:\ contract since 0.3.0) marks a contract migration, which takes away what an engine older than that version uses. See
+    O(phase).
   - In check mode the plan is printed. Where no database can be asked yet, every file is planned.
-  - Runs as O(owner) (C(SET ROLE)) in a session of V(postgres) through the local socket of the primary.
+  - Runs files as O(owner) (C(SET ROLE)) in sessions of V(postgres) through the local socket of the primary. Nothing is started when
+    there is nothing to do.
 options:
   directory:
     description: Directory on the host. One of O(directory) and O(files) is required.
@@ -43,16 +51,44 @@ options:
     description: Role that runs the files and owns what they make.
     type: str
     default: hft_owner
+  phase:
+    description:
+      - V(expand) stops before the first contract migration and lists those that wait in RV(held_back). One that stands behind it and only
+        adds is refused, because numbers are applied in order.
+      - V(all) applies contract migrations too, where O(engine_versions) allows it.
+      - A database without any migration gets all of them, because no engine can rely on what is not there.
+    type: str
+    choices: [expand, all]
+    default: expand
+  engine_versions:
+    description:
+      - Version of every engine that runs on this database now, or may be started again as the way back. V(none) as the only element says
+        that no engine runs.
+      - A contract migration is refused when one of them is older than its header says or cannot be compared, when the list is empty, as it
+        is when nobody could be asked, and when more engines are connected to the database than it names.
+    type: list
+    elements: str
+    default: []
   lock_timeout_ms:
-    description: Milliseconds to wait for a lock at most, before the migration is rolled back.
+    description:
+      - Milliseconds to wait for a lock at most, before the migration is rolled back. Who comes behind a migration that waits has to wait
+        too, so keep it below the C(suspect_ms) of the engines' lease (1000).
     type: int
-    default: 5000
+    default: 500
+  lock_attempts:
+    description: How often a migration is tried that does not get its locks. The pause doubles from 1 s to at most 30 s, less up to half.
+    type: int
+    default: 5
   statement_timeout_ms:
     description: Milliseconds that one statement may take at most.
     type: int
     default: 600000
 requirements:
-  - python3-psycopg2 on the host
+  - python3-psycopg2, sqitch and libdbd-pg-perl on the host
+notes:
+  - The criterion for contract migrations is the list of versions and not a date or a switch, because it fails closed. An engine that was
+    forgotten makes the list too short for the sessions that the database sees, one that did not answer has no version, and a header
+    without a version is no header.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """
@@ -67,6 +103,12 @@ EXAMPLES = r"""
     directory: /opt/hft_system/current/migrations
     state: rolled_back
     target: 4
+
+- name: Take away what no engine uses any more
+  hft.ops.db_migrate:
+    directory: /opt/hft_system/current/migrations
+    phase: all
+    engine_versions: "{{ engines_found | map(attribute='version') | list }}"
 """
 
 RETURN = r"""
@@ -85,6 +127,11 @@ current:
   description: Highest version in C(schema_version) before the run; 0 when there is none.
   returned: always
   type: int
+held_back:
+  description: Contract migrations that V(phase=expand) leaves for later.
+  returned: always
+  type: list
+  elements: str
 ahead:
   description: Versions in the database that the files do not have.
   returned: always
@@ -97,106 +144,117 @@ differences:
   elements: dict
 """
 
-import contextlib
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
+from ansible_collections.hft.ops.plugins.module_utils._migration_database import Database, open_database
+from ansible_collections.hft.ops.plugins.module_utils._migration_phases import ALL, EXPAND, expand_only, refuse_contract
+from ansible_collections.hft.ops.plugins.module_utils._migration_sqitch import Failure, Sqitch, project
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._postgres import (
-    ABSENT,
-    CLUSTER_ARGUMENTS,
-    FRESH,
-    PRIMARY,
-    Cluster,
-    cause,
-    psycopg2,
-    rows,
-)
+from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, Cluster
 from ansible_collections.hft.ops.plugins.module_utils._postgres_migrations import (
     ROLLBACK_FOLDER,
-    Applied,
     Migration,
     ahead,
-    line_of,
     parse,
     pending,
     to_roll_back,
 )
 
-# Any number will do, as long as every run in a database takes the same.
-_ADVISORY_LOCK = 0x6866_745F_6D69_6772
-_LEDGER = """
-CREATE TABLE IF NOT EXISTS public.schema_version (
-    version integer PRIMARY KEY, description text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), sha256 text NOT NULL)
-"""
+_LONGEST_PAUSE_S = 30
 
 
-class Database:
-    """One session on the primary."""
+class Run:
+    """What one call finds, wants and does."""
 
-    def __init__(self, connection: Any, given: dict[str, Any]) -> None:
-        self.connection = connection
-        self.given = given
+    def __init__(self, module: AnsibleModule, cluster: Cluster, database: Database | None, migrations: list[Migration], where: str) -> None:
+        self.module = module
+        self.given = module.params
+        self.cluster = cluster
+        self.database = database
+        self.migrations = migrations
+        self.where = where
+        self.forwards = self.given["state"] == "applied"
+        self.applied = database.applied() if database else []
+        self.current = max((row.version for row in self.applied), default=0)
+        self.ahead = ahead(migrations, self.applied)
+        self.todo: list[Migration] = []
+        self.held: list[Migration] = []
+        self.done: list[str] = []
+        self.adopted = False
 
-    def applied(self) -> list[Applied]:
-        with self._transaction() as cursor:
-            cursor.execute("SELECT to_regclass('public.schema_version')")
-            if cursor.fetchone()[0] is None:
-                return []
-            ledger = rows(cursor, "SELECT version, description, sha256 FROM public.schema_version ORDER BY version")
-            return [Applied(**row) for row in ledger]
+    def outcome(self) -> dict[str, Any]:
+        return {"plan": [one.label for one in self.todo], "done": self.done, "current": self.current, "ahead": self.ahead,
+                "held_back": [one.label for one in self.held]}
 
-    def lock(self) -> None:
-        """For the whole session: a second run waits lock_timeout_ms, then ends."""
+    def state(self, plan: Plan) -> None:
+        """Say what differs; refuse what must not run."""
+        if self.forwards:
+            todo = pending(self.migrations, self.applied, self.given["target"], self.where)
+            if self.applied and self.given["phase"] == EXPAND:
+                todo, self.held = expand_only(todo, self.given["target"], self.where)
+            elif self.applied and self.database:
+                refuse_contract(todo, self.given["engine_versions"], self.database.engines(), self.where)
+        else:
+            if self.ahead:
+                raise HostError(f"{self.where}: the database has versions that are not there ({', '.join(map(str, self.ahead))}); "
+                                "roll back with the release that brought them")
+            todo = to_roll_back(self.migrations, self.applied, self.given["target"], self.where)
+        registered = self.database.registered() if self.database else 0
+        if registered != self.current and not self.ahead:
+            plan.change(Difference("persisted", f"{self.given['database']}: registry of sqitch",
+                                   *(f"version {version}" if version else None for version in (registered, self.current))),
+                        write=lambda: self._adopt(registered))
+        self.todo = todo
+        before, after = (None, "applied") if self.forwards else ("applied", None)
+        found = [Difference("persisted", f"{self.given['database']}: {one.label}", before, after) for one in todo]
+        if found:
+            plan.change(*found, write=self._migrate)
+
+    def _adopt(self, registered: int) -> None:
+        """Bring sqitch's registry in line with schema_version, without running a file."""
+        to = self._one(self.current)
+        with self._sqitch() as sqitch:
+            failure = (sqitch.deploy if registered < self.current else sqitch.revert)(to, log_only=True)
+        if failure:
+            raise HostError(f"database {self.given['database']}: {failure.message}")
+        self.adopted = True
+
+    def _migrate(self) -> None:
+        to = self.todo[-1] if self.forwards else self._one(self.given["target"])
         try:
-            with self._transaction() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = %s", (self.given["lock_timeout_ms"],))
-                cursor.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
-        except psycopg2.errors.LockNotAvailable as why:
-            raise HostError(f"database {self.given['database']}: another migration run holds the lock; "
-                            "wait for it to end, then run again") from why
+            with self._sqitch() as sqitch:
+                self._until_locked(lambda: (sqitch.deploy if self.forwards else sqitch.revert)(to))
+        finally:
+            # Where nobody answers any more, the next run finds out what was done.
+            if self.database.answers():
+                left = {row.version for row in self.database.applied()}
+                self.done = [one.label for one in self.todo if (one.version in left) == self.forwards]
 
-    def apply(self, one: Migration) -> None:
-        with self._migration(one.name, one.sql) as cursor:
-            cursor.execute(_LEDGER)
-            cursor.execute(one.sql)
-            cursor.execute("INSERT INTO public.schema_version (version, description, sha256) VALUES (%s, %s, %s)",
-                           (one.version, one.description, one.sha256))
+    def _until_locked(self, attempt: Callable[[], Failure | None]) -> None:
+        """Try again while locks are not had, at moments that no periodic holder of a lock meets each time."""
+        for count in range(1, self.given["lock_attempts"] + 1):
+            failure = attempt()
+            if failure is None:
+                return
+            if not failure.retryable:
+                raise HostError(failure.message)
+            if count < self.given["lock_attempts"]:
+                pause = min(_LONGEST_PAUSE_S, 2 ** (count - 1)) * random.SystemRandom().uniform(0.5, 1)
+                self.module.warn(f"{failure.message}; attempt {count} of {self.given['lock_attempts']}, again in {pause:.1f} s")
+                time.sleep(pause)
+        raise HostError(f"{failure.message}; given up after {self.given['lock_attempts']} attempts, see who holds the lock in pg_locks")
 
-    def roll_back(self, one: Migration) -> None:
-        with self._migration(one.rollback_name, one.rollback_sql) as cursor:
-            cursor.execute(one.rollback_sql)
-            # A rollback file may do so itself, or drop the ledger with all the rest.
-            cursor.execute("SELECT to_regclass('public.schema_version')")
-            if cursor.fetchone()[0] is not None:
-                cursor.execute("DELETE FROM public.schema_version WHERE version = %s", (one.version,))
+    def _sqitch(self) -> AbstractContextManager[Sqitch]:
+        return project(self.cluster, self.given, self.migrations, self.module.run_command)
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Any]:
-        with self.connection, self.connection.cursor() as cursor:
-            yield cursor
-
-    @contextlib.contextmanager
-    def _migration(self, name: str, sql: str) -> Iterator[Any]:
-        try:
-            with self._transaction() as cursor:
-                cursor.execute("SET LOCAL lock_timeout = %s", (self.given["lock_timeout_ms"],))
-                cursor.execute("SET LOCAL statement_timeout = %s", (self.given["statement_timeout_ms"],))
-                cursor.execute("SELECT set_config('role', %s, true)", (self.given["owner"],))
-                yield cursor
-        except psycopg2.Error as why:
-            raise HostError(error_line(name, sql, why)) from why
-
-
-def error_line(name: str, sql: str, error: Any) -> str:
-    """File, line, the server's words, and that nothing of the file stays."""
-    said = error.diag
-    position = f", line {line_of(sql, int(said.statement_position))}" if said.statement_position else ""
-    text = said.message_primary or cause(error)
-    hint = f" ({said.message_hint})" if said.message_hint else ""
-    return f"{name}{position}: {text}{hint}; this file was rolled back, earlier ones stay applied"
+    def _one(self, version: int) -> Migration | None:
+        return next((one for one in self.migrations if one.version == version), None)
 
 
 def read_directory(host: Host, directory: str) -> dict[str, str]:
@@ -207,21 +265,6 @@ def read_directory(host: Host, directory: str) -> dict[str, str]:
     return {name: host.read(f"{directory}/{name}") or "" for name in names if name.endswith(".sql")}
 
 
-def open_database(cluster: Cluster, given: dict[str, Any], check_mode: bool) -> Database | None:
-    """None when check mode finds no database that could be asked: then nothing is applied yet."""
-    state = cluster.state()
-    if check_mode and state in (ABSENT, FRESH):
-        return None
-    if state != PRIMARY:
-        raise HostError(f"{cluster.unit}: is {state} on this host; migrations run on the primary, name that host")
-    try:
-        return Database(cluster.connect(given["database"], autocommit=False), given)
-    except psycopg2.OperationalError as why:
-        if check_mode and "does not exist" in str(why):
-            return None
-        raise HostError(f"database {given['database']}: {cause(why)}; create it first") from why
-
-
 def main() -> None:
     arguments = {
         "directory": {"type": "path"},
@@ -230,7 +273,10 @@ def main() -> None:
         "target": {"type": "int"},
         "database": {"type": "str", "default": "hft_db"},
         "owner": {"type": "str", "default": "hft_owner"},
-        "lock_timeout_ms": {"type": "int", "default": 5000},
+        "phase": {"type": "str", "choices": [EXPAND, ALL], "default": EXPAND},
+        "engine_versions": {"type": "list", "elements": "str", "default": []},
+        "lock_timeout_ms": {"type": "int", "default": 500},
+        "lock_attempts": {"type": "int", "default": 5},
         "statement_timeout_ms": {"type": "int", "default": 600000},
         **CLUSTER_ARGUMENTS,
     }
@@ -240,43 +286,28 @@ def main() -> None:
     host = Host()
     cluster = Cluster(host, given["version"], given["cluster"], given["port"])
     plan = Plan(check_mode=module.check_mode)
-    outcome: dict[str, Any] = {"plan": [], "done": [], "current": 0, "ahead": []}
     database = None
+    run = None
     try:
+        if given["lock_attempts"] < 1:
+            raise HostError(f"lock_attempts {given['lock_attempts']}: expected 1 or more")
         where = given["directory"] or "files"
         migrations = parse(given["files"] if given["directory"] is None else read_directory(host, given["directory"]), where)
         database = open_database(cluster, given, module.check_mode)
         if database and not module.check_mode:
             database.lock()
-        applied = database.applied() if database else []
-        outcome["current"] = max((row.version for row in applied), default=0)
-        outcome["ahead"] = ahead(migrations, applied)
-        forwards = given["state"] == "applied"
-        if forwards:
-            todo = pending(migrations, applied, given["target"], where)
-        else:
-            if outcome["ahead"]:
-                raise HostError(f"{where}: the database has versions that are not there ({', '.join(map(str, outcome['ahead']))}); "
-                                "roll back with the release that brought them")
-            todo = to_roll_back(migrations, applied, given["target"], where)
-
-        def step(one: Migration) -> None:
-            (database.apply if forwards else database.roll_back)(one)
-            outcome["done"].append(one.label)
-
-        for one in todo:
-            before, after = (None, "applied") if forwards else ("applied", None)
-            plan.change(Difference("persisted", f"{given['database']}: {one.label}", before, after), write=lambda one=one: step(one))
-        outcome["plan"] = [one.label for one in todo]
+        run = Run(module, cluster, database, migrations, where)
+        run.state(plan)
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **outcome, **{**plan.result(), "changed": bool(outcome["done"])})
+        outcome = run.outcome() if run else {"plan": [], "done": [], "current": 0, "ahead": [], "held_back": []}
+        module.fail_json(msg=str(wrong), **outcome, **{**plan.result(), "changed": bool(run and (run.done or run.adopted))})
     finally:
         if database:
             database.connection.close()
-    if outcome["ahead"]:
-        module.warn(f"{where}: older than the database, which also has {', '.join(map(str, outcome['ahead']))}")
-    module.exit_json(**outcome, **plan.result())
+    if run.ahead:
+        module.warn(f"{run.where}: older than the database, which also has {', '.join(map(str, run.ahead))}")
+    module.exit_json(**run.outcome(), **plan.result())
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_following import
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 
-def refuse(following: Following, given: dict[str, Any]) -> None:
+def refuse(following: Following, given: dict[str, Any], check_mode: bool) -> None:
     """Before the first change: a wrong system here or there, or a server that would not take this one as its follower."""
     upstream = following.upstream
     with following.cluster.session() as cursor:
@@ -95,7 +95,8 @@ def refuse(following: Following, given: dict[str, Any]) -> None:
     if upstream.is_this_host():
         raise HostError(f"primary_host {upstream.host}: is this host itself; name the server that takes over")
     following.refuse_a_foreign_system(upstream.identify(given["password"]), own)
-    if not upstream.keeps_slot(given["password"], given["slot"]):
+    # In check mode nobody has made it yet.
+    if not check_mode and not upstream.keeps_slot(given["password"], given["slot"]):
         raise HostError(f"slot {given['slot']}: does not exist on {upstream.host}; make it there first (pg_promote, step prepare)")
 
 
@@ -143,7 +144,7 @@ def main() -> None:
         if state not in (PRIMARY, STANDBY):
             raise HostError(f"{cluster.unit}: is {state}, not a primary; see database_rejoin for one that died")
         if state == PRIMARY:
-            refuse(following, given)
+            refuse(following, given, module.check_mode)
             plan.file(host.owned_file(following.upstream.passfile), following.upstream.passfile_line(given["password"]), 0o600, SUPERUSER,
                       SUPERUSER, secret=True)
             settings = following.settings()

@@ -188,7 +188,7 @@ SELECT system_identifier::text AS system_identifier, current_setting('synchronou
 FROM pg_control_system()
 """.replace("@timeline@", TIMELINE)
 _STREAM = """
-SELECT pg_last_wal_replay_lsn()::text AS replayed,
+SELECT pg_last_wal_replay_lsn()::text AS replayed, (SELECT redo_lsn FROM pg_control_checkpoint())::text AS restartpoint,
        EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming
 """
 _POLL_S = 0.01
@@ -226,6 +226,11 @@ class Member:
         with self.cluster.session() as cursor:
             there = {row["slot_name"] for row in rows(cursor, "SELECT slot_name FROM pg_replication_slots")}
         return [slot for slot in self.given["followers"] if slot not in there]
+
+    def restartpoint(self) -> None:
+        """The look for the primary's last record begins there."""
+        with self.cluster.session() as cursor:
+            cursor.execute("CHECKPOINT")
 
     def make_slot(self, slot: str) -> None:
         with self.cluster.session() as cursor:
@@ -272,11 +277,13 @@ class Member:
     def await_clean_shutdown(self) -> None:
         """Return when the primary has shut down and its last record is here."""
         deadline = time.monotonic() + self.given["wait_s"]
-        looks: list[tuple[float, str]] = []
+        looks: list[tuple[float, str]] = []  # the first lies before everything, should the primary be gone already
         with self.cluster.session() as cursor:
             while True:
                 now, stream = time.monotonic(), rows(cursor, _STREAM)[0]
-                if stream["streaming"] or not looks:
+                if not looks:
+                    looks.append((now, stream["restartpoint"]))
+                if stream["streaming"]:
                     looks.append((now, stream["replayed"]))
                     while len(looks) > 1 and looks[1][0] < now - _LOOK_BACK_S:
                         looks.pop(0)
@@ -391,6 +398,8 @@ def _plan(member: Member, plan: Plan) -> None:
         plan.change(Difference("live", f"{slot} (slot)", None, "physical"), write=lambda slot=slot: member.make_slot(slot))
     if given["step"] == "promote":
         _plan_promote(member, plan, found)
+    elif not plan.check_mode:
+        member.restartpoint()
 
 
 def _plan_detach(member: Member, plan: Plan) -> None:

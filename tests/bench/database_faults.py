@@ -134,7 +134,7 @@ def moved_during_a_migration(primary: str, _choice: random.Random) -> None:
 
 
 def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) -> None:
-    """One candidate is cut off while the other still streams from a living primary: a failover must refuse, and the cut one comes back."""
+    """One candidate is cut off while the other still streams from a living primary: a failover must refuse, the cut one comes back."""
     cut = choice.choice(_standbys(primary))
     if playbook.run("database_failover", record="chaos_refused", show=False).rc == 0:
         raise LabError("a failover with a living primary was not refused")
@@ -150,7 +150,8 @@ def plain_move(_primary: str, _choice: random.Random) -> None:
 
 FAULTS: tuple[Callable[[str, random.Random], None], ...] = (
     primary_killed, primary_paused_and_back_as_a_second_primary, primary_partitioned, primary_crashes_and_restarts_with_its_standbys_away,
-    standby_killed, standby_built_anew_while_the_primary_restarts, moved_during_a_migration, promotion_without_the_cut_is_refused, plain_move,
+    standby_killed, standby_built_anew_while_the_primary_restarts, moved_during_a_migration, promotion_without_the_cut_is_refused,
+    plain_move,
 )
 
 

@@ -9,7 +9,7 @@ from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostErr
 from ansible_collections.hft.ops.plugins.module_utils._postgres_migrations import (
     Applied,
     ahead,
-    line_of,
+    in_transaction,
     parse,
     pending,
     to_roll_back,
@@ -43,6 +43,10 @@ def test_files_become_migrations_in_order() -> None:
     ({"004_Four.sql": ""}, "004_Four.sql: expected NNN_description.sql"),
     ({"003_three.sql": "SELECT 1;\n\ncommit;\n"}, "003_three.sql, line 3: COMMIT would end the transaction"),
     ({"rollback/003_rollback.sql": "BEGIN;\n"}, "rollback/003_rollback.sql, line 1: BEGIN"),
+    ({"003_three.sql": "SELECT 1;\n\\! id\n"}, "003_three.sql, line 2: a backslash outside a text is a command to psql"),
+    ({"003_three.sql": "-- x\n-- hft: phase contract\n"}, "003_three.sql, line 2: unknown header 'phase contract'; expected 'no-tr"),
+    ({"003_three.sql": "SELECT 1;\n-- hft: no-transaction\n"}, "003_three.sql, line 2: a header counts only above the first statement"),
+    ({"rollback/003_rollback.sql": "-- hft: contract since 0.3.0\n"}, "rollback/003_rollback.sql, line 1: unknown header"),
 ])
 def test_files_that_cannot_be_trusted_are_refused(change: dict, named: str) -> None:
     with pytest.raises(HostError, match=r"^/m: ") as refused:
@@ -90,6 +94,19 @@ def test_an_applied_file_that_changed_is_refused(plan) -> None:
         plan(changed, _applied(1), 1, "/m")
 
 
+def test_an_applied_file_that_got_another_name_is_refused() -> None:
+    renamed = {**{name: text for name, text in _FILES.items() if not name.startswith("003")}, "003_drei.sql": _FILES["003_three.sql"]}
+    with pytest.raises(HostError, match=r"003_drei\.sql: was applied with the description 'three'"):
+        pending(parse(renamed, "/m"), _applied(1, 2, 3), None, "/m")
+
+
+def test_headers_stand_above_the_first_statement() -> None:
+    files = {**_FILES, "002_two_more.sql": "-- licence\n\n-- hft: no-transaction\n-- hft: contract since 0.3.0\nDROP TABLE x;\n"}
+    one, two = parse(files, "/m")[:2]
+    assert (one.contract_since, two.contract_since) == (None, "0.3.0")
+    assert (in_transaction(one.sql), in_transaction(two.sql), in_transaction(two.rollback_sql)) == (True, False, True)
+
+
 def test_a_hole_in_the_ledger_is_refused() -> None:
     with pytest.raises(HostError, match=r"002_two_more\.sql: is not applied, but 003 is"):
         pending(parse(_FILES, "/m"), _applied(1, 3), None, "/m")
@@ -130,12 +147,6 @@ def test_words_in_bodies_texts_and_comments_end_no_transaction(sql: str) -> None
 ])
 def test_statements_that_end_the_transaction_are_found(sql: str, found: tuple) -> None:
     assert transaction_control(sql) == [found]
-
-
-def test_the_line_of_an_error_is_counted_as_the_server_does() -> None:
-    sql = "SELECT 1;\nSELECT 2;\nSELEC 3;\n"
-    assert line_of(sql, sql.index("SELEC 3") + 1) == 3
-    assert line_of(sql, 1) == 1
 
 
 def test_a_directory_is_read_with_its_rollback_files(tmp_path) -> None:

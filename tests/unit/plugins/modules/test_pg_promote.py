@@ -1,0 +1,85 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+from ansible_collections.hft.ops.plugins.module_utils._host import HostError
+from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.module_utils._postgres import PRIMARY, STANDBY, STOPPED
+from ansible_collections.hft.ops.plugins.modules import pg_promote
+from ansible_collections.hft.ops.plugins.modules.pg_promote import Member, last_kind
+
+_FOUND = {"system_identifier": "7", "synchronous": 'ANY 1 ("db", "p1", "p2")', "flushed_lsn": "0/A0", "timeline": 1, "heard_ago_s": 2.4}
+_INSERT = "rmgr: Heap        len (rec/tot): 54/54, tx: 741, lsn: 0/1, prev 0/0, desc: INSERT off: 5"
+_SHUTDOWN = "rmgr: XLOG        len (rec/tot): 114/114, tx: 0, lsn: 0/2, prev 0/1, desc: CHECKPOINT_SHUTDOWN redo 0/2; tli 1"
+_RUNNING = "rmgr: Standby     len (rec/tot): 50/50, tx: 0, lsn: 0/3, prev 0/2, desc: RUNNING_XACTS nextXid 742"
+_CUT = [{"name": "p1", "timeline": 1, "flushed_lsn": "0/A0"}, {"name": "p2", "timeline": 1, "flushed_lsn": "0/90"}]
+
+
+def _member(state: str = STANDBY, **more: object) -> Member:
+    given = {"version": 17, "cluster": "main", "port": 5432, "step": "promote", "system_identifier": "7", "name": "p1",
+             "former_primary": "db", "after": "detach",
+             "detached": _CUT, "accept_loss": False, "followers": [], "database": "hft_db", "wait_s": 1, **more}
+    member = Member(SimpleNamespace(params=given, run_command=None))
+    member.cluster = SimpleNamespace(state=lambda: state, data_directory="/nowhere")
+    member.stand = lambda: dict(_FOUND)
+    member.lacking_slots = list
+    return member
+
+
+def _planned(member: Member) -> Plan:
+    plan = Plan(check_mode=True)
+    pg_promote._plan(member, plan)
+    return plan
+
+
+def test_the_most_advanced_of_enough_is_promoted() -> None:
+    plan = _planned(_member())
+    assert [(one.before, one.after) for one in plan.differences] == [("standby", "primary")]
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    ({"detached": _CUT[:1]}, "not detached: p2"),
+    ({"detached": _CUT[1:]}, "p1 itself is missing"),
+    ({"detached": [*_CUT, {"name": "x", "timeline": 1, "flushed_lsn": "0/B0"}]}, "promote x"),
+    ({"detached": [_CUT[0], {"name": "p2", "timeline": 2, "flushed_lsn": "0/10"}]}, "promote p2"),
+])
+def test_without_a_proof_nothing_is_promoted(more: dict, said: str) -> None:
+    with pytest.raises(HostError, match=said):
+        _planned(_member(**more))
+
+
+def test_a_loss_is_accepted_only_in_so_many_words_and_then_named() -> None:
+    with pytest.raises(HostError, match=r"accept the loss of up to 2 s of commits \(accept_loss\); nothing was promoted"):
+        _planned(_member(detached=_CUT[:1]))
+    assert _planned(_member(detached=_CUT[:1], accept_loss=True)).changed
+
+
+def test_even_an_accepted_loss_does_not_promote_the_one_that_has_less() -> None:
+    with pytest.raises(HostError, match="promote p1"):
+        _planned(_member(name="p2", accept_loss=True))
+
+
+def test_a_primary_stays_as_it_is_and_cannot_be_cut_off() -> None:
+    assert not _planned(_member(PRIMARY)).changed
+    with pytest.raises(HostError, match="is a primary already"):
+        _planned(_member(PRIMARY, step="detach"))
+
+
+def test_a_stopped_server_is_not_asked() -> None:
+    with pytest.raises(HostError, match="is stopped"):
+        _planned(_member(STOPPED))
+
+
+@pytest.mark.parametrize(("text", "kind"), [
+    ((_INSERT, _SHUTDOWN, "pg_waldump: error: error in WAL record at 0/2: invalid record length"), "CHECKPOINT_SHUTDOWN"),
+    ((_SHUTDOWN.replace("SHUTDOWN", "ONLINE"),), "CHECKPOINT_ONLINE"),
+    ((_SHUTDOWN, _RUNNING), ""),
+    ((), ""),
+])
+def test_only_the_last_record_of_the_log_counts(text: tuple, kind: str) -> None:
+    assert last_kind("\n".join(text)) == kind
