@@ -48,7 +48,8 @@ options:
     default: 120
 attributes:
   check_mode:
-    description: Counts, and writes no restore point.
+    description: Whether it can run without a change.
+    details: Counts rows, and writes no restore point.
     support: partial
   diff_mode:
     description: Changes no data.

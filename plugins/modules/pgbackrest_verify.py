@@ -67,7 +67,8 @@ options:
     default: 3600
 attributes:
   check_mode:
-    description: Asks the repository for its latest backup, and restores nothing.
+    description: Whether it can run without a change.
+    details: Asks the repository for its latest backup, and restores nothing.
     support: partial
   diff_mode:
     description: Leaves nothing behind.

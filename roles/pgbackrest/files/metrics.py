@@ -1,7 +1,6 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Managed by the role hft.ops.pgbackrest: edits are removed by the next run.
-"""hft-pgbackrest-metrics STANZA DIRECTORY: age and size of the backups, for node_exporter's textfile collector."""
+"""pgbackrest_metrics.py STANZA DIRECTORY: age and size of the backups, for node_exporter's textfile collector."""
 
 from __future__ import annotations
 

@@ -24,7 +24,8 @@ _WANTED = {"name": "api", "common_name": "hft-db-01", "names": ["10.0.0.21", "20
 
 
 def _run(argv: list[str], data: str | None = None, environ_update: dict | None = None, **_options: object) -> tuple[int, str, str]:
-    done = subprocess.run(argv, input=data, env={**os.environ, **(environ_update or {})}, capture_output=True, text=True)
+    done = subprocess.run(argv, input=data, env={**os.environ, **(environ_update or {})}, capture_output=True, text=True,
+                          check=False)
     return done.returncode, done.stdout, done.stderr
 
 
