@@ -52,5 +52,5 @@ def parse(text: str) -> SynchronousSet:
 
 def lsn(text: str) -> int:
     """A position in the write-ahead log, such as 0/3000148, as bytes."""
-    high, _, low = text.partition("/")
+    high, low = text.split("/")
     return (int(high, 16) << 32) + int(low, 16)
