@@ -93,6 +93,19 @@ def test_the_engine_logs_in_over_tcp_with_its_password_alone(host) -> None:
     assert "password authentication failed" in refused.stderr
 
 
+def test_the_network_is_tls_alone_and_held_against_the_name(host) -> None:
+    _until(lambda: _sql(host, "SELECT count(*), bool_and(ssl) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid)"), "2|t")
+    standby = _there(host, "mol-02")
+    assert "sslmode=verify-full" in _sql(standby, "SHOW primary_conninfo", "postgres")
+    ask = ("PGPASSWORD=%s PGCONNECT_TIMEOUT=5 psql -XAtq 'user=hft_user dbname=hft_db sslrootcert=/etc/postgresql/tls/authority.crt {}' "
+           "-c 'SELECT 1'")
+    password = _VARIABLES["timescaledb_engine_password"]
+    assert standby.run(ask.format("host=mol-01 sslmode=verify-full"), password).stdout.strip() == "1"
+    assert "no encryption" in standby.run(ask.format("host=mol-01 sslmode=disable"), password).stderr
+    named = standby.run(ask.format("host=elsewhere hostaddr=10.213.78.11 sslmode=verify-full"), password).stderr
+    assert 'does not match host name "elsewhere"' in named
+
+
 def test_replication_password_is_in_one_file_of_postgres_alone(host) -> None:
     standby = _there(host, "mol-02")
     passfile = standby.file("/var/lib/postgresql/replication.pgpass")

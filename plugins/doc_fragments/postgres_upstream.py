@@ -43,4 +43,8 @@ options:
     type: str
     choices: [disable, allow, prefer, require, verify-ca, verify-full]
     default: prefer
+  sslrootcert:
+    description: Certificate of the authority that must have signed the primary's, for O(sslmode=verify-ca) and O(sslmode=verify-full).
+    type: path
+    default: ""
 """

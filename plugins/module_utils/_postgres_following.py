@@ -22,13 +22,14 @@ UPSTREAM_ARGUMENTS: dict[str, dict[str, Any]] = {
     "slot": {"type": "str", "required": True},
     "application_name": {"type": "str", "required": True},
     "sslmode": {"type": "str", "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"], "default": "prefer"},
+    "sslrootcert": {"type": "path", "default": ""},
 }
 
 
 def upstream_of(given: dict[str, Any]) -> Upstream:
     """From a module's parameters."""
     return Upstream(given["primary_host"], given["primary_port"], given["user"], given["passfile"], given["sslmode"],
-                    given["application_name"])
+                    given["application_name"], given["sslrootcert"])
 
 
 class Following:

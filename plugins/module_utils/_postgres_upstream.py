@@ -38,11 +38,14 @@ class Upstream:
     passfile: str
     sslmode: str
     application_name: str
+    sslrootcert: str = ""
 
     def conninfo(self, application_name: str | None = None) -> str:
         """As it stands in primary_conninfo. The password is in the passfile alone."""
         parts = {"host": self.host, "port": self.port, "user": self.user, "passfile": self.passfile, "sslmode": self.sslmode,
                  "application_name": application_name or self.application_name}
+        if self.sslrootcert:
+            parts["sslrootcert"] = self.sslrootcert
         return " ".join(f"{key}={quoted(str(value))}" for key, value in parts.items())
 
     def passfile_line(self, password: str) -> str:
@@ -114,6 +117,8 @@ class Upstream:
         if psycopg2 is None:
             raise Unreachable("python3-psycopg2: not installed on this host; install it to let the primary be asked")
         try:
+            if self.sslrootcert:
+                more["sslrootcert"] = self.sslrootcert
             connection = psycopg2.connect(host=self.host, port=self.port, user=self.user, password=password, sslmode=self.sslmode,
                                           connect_timeout=_CONNECT_TIMEOUT_S, application_name="hft.ops", **more)
         except psycopg2.OperationalError as why:

@@ -24,7 +24,7 @@ from ansible_collections.hft.ops.plugins.modules.pg_standby import Standby
 _DATA = "var/lib/postgresql/17/main"
 _PARAMETERS = {
     "primary_host": "192.0.2.1", "primary_port": 5432, "user": "hft_replication", "password": "secret", "slot": "here",
-    "passfile": "/var/lib/postgresql/replication.pgpass", "sslmode": "prefer", "application_name": "here",
+    "passfile": "/var/lib/postgresql/replication.pgpass", "sslmode": "prefer", "sslrootcert": "", "application_name": "here",
     "version": 17, "cluster": "main", "port": 5432,
 }
 
