@@ -189,6 +189,7 @@ def _expired(host, authority: Path) -> str:
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
+@pytest.mark.long
 def test_an_absent_or_expired_certificate_is_told_and_mended(host, play, wrong_input) -> None:
     there = _there(host, "mol-03")
     expired = _expired(host, _ROOT / ".lab/molecule-pki")
