@@ -124,6 +124,7 @@ def test_files_that_cannot_be_trusted_are_refused(steps) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
+@pytest.mark.long
 def test_a_lock_that_is_not_had_is_tried_for_again_and_then_given_up(steps) -> None:
     said = steps(
         _migrated(_files(_ONE)),
@@ -179,6 +180,7 @@ def test_contract_waits_until_the_old_engine_is_gone(steps) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
+@pytest.mark.long
 def test_the_registry_follows_the_ledger(steps) -> None:
     """After an earlier driver that had none, and after a run that was cut off between the two. No file is run again."""
     cut = "DELETE FROM sqitch.dependencies; DELETE FROM sqitch.changes WHERE change = '002_m'"

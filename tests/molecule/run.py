@@ -2,7 +2,7 @@
 """Runs every molecule scenario: check on bare hosts → converge → check listed what converge did → idempotence → verify.
 
 Hosts are created once and made bare again for each scenario (molecule/README.md). Each step counts as one test, and so does
-each testinfra test. With names as arguments: only these scenarios. Tests marked `long` run with --long alone.
+each testinfra test. With names as arguments: only these scenarios. Tests marked `long`, and the scenarios of _LONG, run with --long alone.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from stage_runner import junit
 
 _ROOT = Path(__file__).resolve().parents[2]
 _OUT = Path(os.environ.get("STAGE_JUNIT", _ROOT / "build" / "junit" / "molecule"))
+# Four minutes of their own, for what changes seldom.
+_LONG = {"backup"}
 _RECORDS = _ROOT / "build" / "record" / "molecule"
 
 
@@ -29,7 +31,8 @@ def main() -> int:
         print(f"ERROR: {unknown[0]}: no such scenario; there are {', '.join(names)}", file=sys.stderr)
         return 2
     _molecule("destroy", "default")
-    failed = [name for name in wanted or names if not _scenario(name)]
+    usual = [name for name in names if name not in _LONG or "--long" in sys.argv]
+    failed = [name for name in wanted or usual if not _scenario(name)]
     _molecule("destroy", "default")
     if failed:
         print(f"ERROR: failed: {', '.join(failed)}; again, with the hosts left: molecule test -s NAME --destroy=never", file=sys.stderr)
