@@ -75,7 +75,9 @@ def test_pages_carry_checksums(host) -> None:
 def test_passwords_are_scram_and_no_rule_admits_less(host) -> None:
     assert _sql(host, "SELECT rolname FROM pg_authid WHERE rolpassword IS NOT NULL AND rolpassword NOT LIKE 'SCRAM-SHA-256$%'") == ""
     methods = _sql(host, "SELECT DISTINCT type || ' ' || auth_method FROM pg_hba_file_rules ORDER BY 1").splitlines()
-    assert methods == ["host scram-sha-256", "local peer"]
+    assert methods == ["host scram-sha-256", "hostssl scram-sha-256", "local peer"]
+    without_tls = _sql(host, "SELECT DISTINCT address FROM pg_hba_file_rules WHERE type = 'host'").splitlines()
+    assert set(without_tls) == {"127.0.0.1", "::1"}
     assert _sql(host, "SELECT count(*) FROM pg_hba_file_rules WHERE address IN ('0.0.0.0', '::', 'all') OR error IS NOT NULL") == "0"
 
 
