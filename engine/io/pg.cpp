@@ -190,8 +190,10 @@ PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& 
             continue;
         }
         const Nanos left = end - boot_ns();
-        if (left <= 0) hung_host_ = host_;
-        if (left <= 0) return lost("no answer in " + std::to_string(limit / kMillisecond) + " ms, connection dropped");
+        if (left <= 0) {
+            hung_host_ = host_;
+            return lost("no answer in " + std::to_string(limit / kMillisecond) + " ms, connection dropped");
+        }
         pollfd waiting{PQsocket(c), static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN), 0};
         ::poll(&waiting, 1, poll_ms(left));
         if (waiting.revents != 0 && PQconsumeInput(c) != 1) return lost(one_line(PQerrorMessage(c)));

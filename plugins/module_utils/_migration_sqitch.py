@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import SOCKET_DIRECTORY, SUPERUSER, Cluster
+from ansible_collections.hft.ops.plugins.module_utils._postgres import SOCKET_DIRECTORY, SUPERUSER, Cluster, as_superuser
 from ansible_collections.hft.ops.plugins.module_utils._postgres_migrations import Migration, in_transaction, line_of
 
 PROJECT = "hft_ops"
@@ -104,8 +104,10 @@ class Sqitch:
         return self._run("revert", "-y", *(["--to-change", to.label] if to else []), *(["--log-only"] if log_only else []))
 
     def _run(self, *arguments: str) -> Failure | None:
-        as_postgres = ["runuser", "-u", SUPERUSER, "--"] if os.geteuid() == 0 else []
-        rc, out, err = self.run_command([*as_postgres, PROGRAM, *arguments], cwd=str(self.directory), environ_update=self._environment())
+        argv = [PROGRAM, *arguments]
+        if os.geteuid() == 0:
+            argv = as_superuser(argv)
+        rc, out, err = self.run_command(argv, cwd=str(self.directory), environ_update=self._environment())
         return None if rc == 0 else failure_of(f"{err}\n{out}", self.migrations)
 
     def _environment(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from typing import Any
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 DAY_S = 86400
-_PASSPHRASE = "HFT_PKI_PASSPHRASE"  # noqa: S105 - the name of a variable
+_ENVIRONMENT_NAME = "HFT_PKI_PASSPHRASE"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class OpenSSL:
 
     def new_key(self) -> str:
         """A key on the curve P-256, encrypted when a passphrase is there."""
-        encryption = ["-aes-256-cbc", "-pass", f"env:{_PASSPHRASE}"] if self._passphrase else []
+        encryption = ["-aes-256-cbc", "-pass", f"env:{_ENVIRONMENT_NAME}"] if self._passphrase else []
         return self._run(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", *encryption], "make a key")
 
     def public_key(self, key: str) -> str:
@@ -108,7 +108,7 @@ class OpenSSL:
         return rc == 0
 
     def _passin(self) -> list[str]:
-        return ["-passin", f"env:{_PASSPHRASE}"] if self._passphrase else ["-passin", "pass:"]
+        return ["-passin", f"env:{_ENVIRONMENT_NAME}"] if self._passphrase else ["-passin", "pass:"]
 
     def _run(self, argv: list[str], purpose: str, data: str | None = None) -> str:
         rc, out, err = self._call(argv, data)
@@ -119,7 +119,7 @@ class OpenSSL:
     def _call(self, argv: list[str], data: str | None) -> tuple[int, str, str]:
         environment: dict[str, Any] = {"LC_ALL": "C.UTF-8"}
         if self._passphrase:
-            environment[_PASSPHRASE] = self._passphrase
+            environment[_ENVIRONMENT_NAME] = self._passphrase
         try:
             return self._run_command(["openssl", *argv], data=data, binary_data=True, environ_update=environment, handle_exceptions=False)
         except OSError as why:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import SUPERUSER
+from ansible_collections.hft.ops.plugins.module_utils._postgres import as_superuser
 
 PROGRAM = "/usr/bin/pgbackrest"
 CONFIG = "/etc/pgbackrest/pgbackrest.conf"
@@ -47,7 +47,7 @@ class PgBackRest:
         """One command; its own words when it fails."""
         if not self.installed:
             raise HostError(f"{PROGRAM}, {CONFIG}: not on this host; run the role hft.ops.pgbackrest on it first")
-        argv = ["runuser", "--user", SUPERUSER, "--", PROGRAM, f"--stanza={self.stanza}", *options, command]
+        argv = as_superuser([PROGRAM, f"--stanza={self.stanza}", *options, command])
         rc, out, err = self._run_command(argv, cwd="/")
         if rc != 0:
             raise HostError(f"pgbackrest {command} of stanza {self.stanza}: {reason(out + err) or f'exit status {rc}'}")

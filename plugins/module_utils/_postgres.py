@@ -138,6 +138,25 @@ class Cluster:
         connection.autocommit = autocommit
         return connection
 
+    def alter_system(self, settings: dict[str, str | None], reload: bool = True) -> None:
+        """ALTER SYSTEM for each setting; None takes it back."""
+        with self.session() as cursor:
+            for name, value in settings.items():
+                if value is None:
+                    cursor.execute(f"ALTER SYSTEM RESET {name}")
+                else:
+                    cursor.execute(f"ALTER SYSTEM SET {name} = %s", (value,))
+            if reload:
+                cursor.execute("SELECT pg_reload_conf()")
+
+    def wal_records(self, run_command: Callable[..., tuple[int, str, str]], timeline: int, start: str, *options: str) -> list[str]:
+        """What pg_waldump prints of the log after a position, a line a record."""
+        argv = [self.program("pg_waldump"), "--path", f"{self.data_directory}/pg_wal", "--timeline", str(timeline),
+                "--start", start, *options]
+        # It ends with an error when it meets the end of the log: what counts is what it printed.
+        _rc, out, _err = run_command(argv, environ_update={"LC_ALL": "C"})
+        return [line for line in out.splitlines() if line.startswith("rmgr: ")]
+
     def wait_until_answering(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
         while True:
@@ -157,6 +176,23 @@ def rows(cursor: Any, query: str, arguments: tuple[Any, ...] = ()) -> list[dict[
     cursor.execute(query, arguments or None)
     names = [column[0] for column in cursor.description]
     return [dict(zip(names, row)) for row in cursor.fetchall()]
+
+
+def settings_of(cursor: Any, *names: str) -> dict[str, str]:
+    """The settings in force, by name."""
+    return {row["name"]: row["setting"] or "" for row in
+            rows(cursor, "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", (list(names),))}
+
+
+def as_superuser(argv: list[str]) -> list[str]:
+    """The command, run as postgres."""
+    return ["runuser", "--user", SUPERUSER, "--", *argv]
+
+
+def refuse_another_system(where: str, own: str, wanted: str) -> None:
+    """Destructive modules are told which system is meant."""
+    if own != wanted:
+        raise HostError(f"system_identifier {wanted}: {where} belongs to system {own}; nothing was changed, is it the right host?")
 
 
 def first_line(text: Any) -> str:

@@ -10,7 +10,15 @@ import shutil
 from typing import Any, Callable
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError, OwnedFile
-from ansible_collections.hft.ops.plugins.module_utils._postgres import PRIMARY, STANDBY, SUPERUSER, Cluster, first_line, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import (
+    PRIMARY,
+    STANDBY,
+    SUPERUSER,
+    Cluster,
+    as_superuser,
+    first_line,
+    settings_of,
+)
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import Identity, Upstream, settings_in, with_settings
 
 UPSTREAM_ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -50,15 +58,11 @@ class Following:
         if self.cluster.state() not in (PRIMARY, STANDBY):
             return settings_in(self.host.read(self.auto_conf) or "")
         with self.cluster.session() as cursor:
-            return {row["name"]: row["setting"] for row in
-                    rows(cursor, "SELECT name, setting FROM pg_settings WHERE name IN ('primary_conninfo', 'primary_slot_name')")}
+            return settings_of(cursor, *self.wanted)
 
     def write_settings(self, settings: dict[str, str]) -> None:
         if self.cluster.state() in (PRIMARY, STANDBY):
-            with self.cluster.session() as cursor:
-                for name, value in settings.items():
-                    cursor.execute(f"ALTER SYSTEM SET {name} = %s", (value,))
-                cursor.execute("SELECT pg_reload_conf()")
+            self.cluster.alter_system(settings)
             return
         file = self.host.owned_file(self.auto_conf)
         file.replace(with_settings(file.before or "", settings), 0o600, SUPERUSER, SUPERUSER)
@@ -85,9 +89,8 @@ class Following:
             shutil.rmtree(leftover, ignore_errors=True)
         # Not under its own name: with a slot the backup reports what it flushed, and a commit must not count that as a standby's.
         source = self.upstream.conninfo(application_name="pg_basebackup")
-        argv = ["runuser", "--user", SUPERUSER, "--", self.cluster.program("pg_basebackup"), "--pgdata", scratch, "--no-password",
-                "--checkpoint", "fast", "--wal-method", "stream", "--slot", self.wanted["primary_slot_name"],
-                "--dbname", source]
+        argv = as_superuser([self.cluster.program("pg_basebackup"), "--pgdata", scratch, "--no-password", "--checkpoint", "fast",
+                             "--wal-method", "stream", "--slot", self.wanted["primary_slot_name"], "--dbname", source])
         rc, _out, err = run_command(argv, cwd="/")
         if rc != 0:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._pgbackrest import PROGRAM, PgBackRest
-from ansible_collections.hft.ops.plugins.module_utils._postgres import SUPERUSER, Cluster, _as_user, first_line, psycopg2
+from ansible_collections.hft.ops.plugins.module_utils._postgres import SUPERUSER, Cluster, _as_user, as_superuser, first_line, psycopg2
 
 LATEST = "latest"
 TARGET_TYPES = (LATEST, "time", "xid", "name", "lsn", "immediate")
@@ -180,7 +180,7 @@ class Scratch:
         return [*(["--reset-pg1-host"] if self.backrest.asks_members else []), f"--pg1-path={self.directory}"]
 
     def _as_postgres(self, argv: list[str]) -> tuple[int, str, str]:
-        return self._run_command(["runuser", "--user", SUPERUSER, "--", *argv], cwd="/", environ_update={"LC_ALL": "C.UTF-8"})
+        return self._run_command(as_superuser(argv), cwd="/", environ_update={"LC_ALL": "C.UTF-8"})
 
 
 def failure(log: str) -> str:

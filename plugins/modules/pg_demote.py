@@ -78,6 +78,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     Cluster,
     first_line,
     psycopg2,
+    refuse_another_system,
     rows,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_following import UPSTREAM_ARGUMENTS, Following, upstream_of
@@ -89,9 +90,7 @@ def refuse(following: Following, given: dict[str, Any], check_mode: bool) -> Non
     upstream = following.upstream
     with following.cluster.session() as cursor:
         own = rows(cursor, "SELECT system_identifier::text AS id FROM pg_control_system()")[0]["id"]
-    if own != given["system_identifier"]:
-        raise HostError(f"system_identifier {given['system_identifier']}: {following.cluster.unit} belongs to system {own}; "
-                        "nothing was changed")
+    refuse_another_system(following.cluster.unit, own, given["system_identifier"])
     if upstream.is_this_host():
         raise HostError(f"primary_host {upstream.host}: is this host itself; name the server that takes over")
     following.refuse_a_foreign_system(upstream.identify(given["password"]), own)

@@ -170,7 +170,9 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     Cluster,
     first_line,
     psycopg2,
+    refuse_another_system,
     rows,
+    settings_of,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
 from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import SynchronousSet, lsn, parse
@@ -211,9 +213,7 @@ class Member:
         with self.cluster.session() as cursor:
             found = rows(cursor, _STANDING)[0]
         self.outcome.update({key: found[key] for key in ("timeline", "flushed_lsn", "heard_ago_s")})
-        if found["system_identifier"] != self.given["system_identifier"]:
-            raise HostError(f"system_identifier {self.given['system_identifier']}: {self.unit} belongs to system "
-                            f"{found['system_identifier']}; nothing was changed, is it the right host?")
+        refuse_another_system(self.unit, found["system_identifier"], self.given["system_identifier"])
         return found
 
     def shut(self) -> bool:
@@ -240,15 +240,10 @@ class Member:
 
     def conninfo(self) -> str:
         with self.cluster.session() as cursor:
-            return rows(cursor, "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'")[0]["setting"] or ""
-
-    def set_conninfo(self, value: str) -> None:
-        with self.cluster.session() as cursor:
-            cursor.execute("ALTER SYSTEM SET primary_conninfo = %s", (value,))
-            cursor.execute("SELECT pg_reload_conf()")
+            return settings_of(cursor, "primary_conninfo")["primary_conninfo"]
 
     def detach(self) -> None:
-        self.set_conninfo("")
+        self.cluster.alter_system({"primary_conninfo": ""})
         deadline = time.monotonic() + self.given["wait_s"]
         with self.cluster.session() as cursor:
             while rows(cursor, "SELECT 1 FROM pg_stat_wal_receiver"):
@@ -297,11 +292,7 @@ class Member:
 
     def last_record(self, start: str) -> str:
         """Kind of the last record after a position, where it is the log's own (XLOG); empty for any other."""
-        argv = [self.cluster.program("pg_waldump"), "--path", f"{self.cluster.data_directory}/pg_wal", "--timeline",
-                str(self.outcome["timeline"]), "--start", start]
-        # It ends with an error when it meets the end of the log: what counts is what it printed.
-        _rc, out, _err = self.run_command(argv, environ_update={"LC_ALL": "C"})
-        return last_kind(out)
+        return last_kind(self.cluster.wal_records(self.run_command, self.outcome["timeline"], start))
 
     def promote(self) -> None:
         begin = time.monotonic()
@@ -325,11 +316,7 @@ class Member:
         self.restart("listen_addresses", None)
 
     def restart(self, setting: str, value: str | None) -> None:
-        with self.cluster.session() as cursor:
-            if value is None:
-                cursor.execute(f"ALTER SYSTEM RESET {setting}")
-            else:
-                cursor.execute(f"ALTER SYSTEM SET {setting} = %s", (value,))
+        self.cluster.alter_system({setting: value}, reload=False)
         Systemctl(self.run_command).do("restart", [self.unit])
         self.cluster.wait_until_answering(self.given["wait_s"])
 
@@ -341,9 +328,8 @@ class Member:
         return -1
 
 
-def last_kind(text: str) -> str:
-    """Of pg_waldump's lines the last one's description, when its resource manager is XLOG."""
-    records = [line for line in text.splitlines() if line.startswith("rmgr: ")]
+def last_kind(records: list[str]) -> str:
+    """What the last record is, when its resource manager is XLOG."""
     if not records or not records[-1].startswith("rmgr: XLOG"):
         return ""
     words = records[-1].partition("desc: ")[2].split()
@@ -405,7 +391,8 @@ def _plan(member: Member, plan: Plan) -> None:
 def _plan_detach(member: Member, plan: Plan) -> None:
     former = member.conninfo()
     if former:
-        plan.change(Difference("live", "primary_conninfo", former, ""), write=member.detach, undo=lambda: member.set_conninfo(former))
+        plan.change(Difference("live", "primary_conninfo", former, ""), write=member.detach,
+                    undo=lambda: member.cluster.alter_system({"primary_conninfo": former}))
         plan.follow_up(member.stand)
 
 

@@ -79,8 +79,10 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     STOPPED,
     SUPERUSER,
     Cluster,
+    as_superuser,
     first_line,
     psycopg2,
+    refuse_another_system,
     rows,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_following import UPSTREAM_ARGUMENTS, Following, reason, upstream_of
@@ -119,9 +121,7 @@ class Outdated:
             raise HostError(f"primary_host {upstream.host}: is this host itself; name the server that took over")
         control = self.cluster.control_data(self.run_command)
         own = control.get("Database system identifier", "")
-        if own != given["system_identifier"]:
-            raise HostError(f"system_identifier {given['system_identifier']}: {self.cluster.data_directory} belongs to system {own}; "
-                            "nothing was changed")
+        refuse_another_system(self.cluster.data_directory, own, given["system_identifier"])
         found = upstream.identify(given["password"])
         self.following.refuse_a_foreign_system(found, own)
         if upstream.is_standby(given["password"]):
@@ -150,8 +150,8 @@ class Outdated:
         upstream = self.following.upstream
         source = f"{upstream.conninfo(application_name='pg_rewind')} dbname={quoted(SUPERUSER)}"
         # A server that died is recovered by pg_rewind itself first.
-        argv = ["runuser", "--user", SUPERUSER, "--", self.cluster.program("pg_rewind"), "--target-pgdata", self.cluster.data_directory,
-                "--source-server", source, "--config-file", f"{self.cluster.config_directory}/postgresql.conf"]
+        argv = as_superuser([self.cluster.program("pg_rewind"), "--target-pgdata", self.cluster.data_directory,
+                             "--source-server", source, "--config-file", f"{self.cluster.config_directory}/postgresql.conf"])
         rc, out, err = self.run_command(argv, cwd="/", environ_update={"LC_ALL": "C"})
         if rc != 0:
             if self.given["base_backup"] == "never":
@@ -166,11 +166,8 @@ class Outdated:
         parted = self.following.upstream.parted_at(self.given["password"], identity.timeline, timeline)
         if not parted:
             return -1
-        argv = [self.cluster.program("pg_waldump"), "--path", f"{self.cluster.data_directory}/pg_wal", "--timeline", str(timeline),
-                "--start", parted, "--rmgr", "Transaction"]
-        # It ends with an error when it meets the end of the log: what counts is what it printed.
-        _rc, out, _err = self.run_command(argv, environ_update={"LC_ALL": "C"})
-        return sum(" desc: COMMIT" in line for line in out.splitlines())
+        records = self.cluster.wal_records(self.run_command, timeline, parted, "--rmgr", "Transaction")
+        return sum(" desc: COMMIT" in record for record in records)
 
 
 def main() -> None:

@@ -157,13 +157,21 @@ upstream:
       type: float
 """
 
-import re
 import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, TIMELINE, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import (
+    CLUSTER_ARGUMENTS,
+    PRIMARY,
+    STANDBY,
+    TIMELINE,
+    Cluster,
+    psycopg2,
+    rows,
+    settings_of,
+)
 
 _SERVER = """
 SELECT s.system_identifier::text AS system_identifier, @timeline@ AS timeline,
@@ -210,15 +218,10 @@ def information(cluster: Cluster) -> dict[str, Any]:
             found["standbys"] = rows(cursor, _STANDBYS)
             found["slots"] = rows(cursor, _SLOTS)
             if found["state"] == STANDBY:
-                found["follows"] = host_of(rows(cursor, "SELECT setting FROM pg_settings WHERE name = 'primary_conninfo'")[0]["setting"])
+                conninfo = settings_of(cursor, "primary_conninfo")["primary_conninfo"]
+                found["follows"] = psycopg2.extensions.parse_dsn(conninfo).get("host", "")
                 found["upstream"] = next(iter(rows(cursor, _UPSTREAM)), {})
     return found
-
-
-def host_of(conninfo: str) -> str:
-    """The host in a connection string of ours."""
-    match = re.search(r"(?:^|\s)host='?([^'\s]+)", conninfo)
-    return match.group(1) if match else ""
 
 
 def missing(found: dict[str, Any], upstream: bool, standbys: list[str]) -> str:
