@@ -38,6 +38,7 @@ void LeaseKeeper::run(const std::atomic<bool>& stop) {
         }
         latch_pending_rows();
         serve();
+        take_back();
         if (settings_.automatic) take_over_alone();
     }
     if (armed_) carry_out_disarm(armed_->id);
@@ -247,30 +248,32 @@ bool LeaseKeeper::wait_until(const std::function<bool()>& condition, Nanos limit
 
 RoleAnswer LeaseKeeper::unavailable(const std::string& detail) const { return {RoleOutcome::unavailable, detail, {}, {}}; }
 
-RoleAnswer LeaseKeeper::ask(Work work) {
+RoleAnswer LeaseKeeper::ask(const std::string& what, Work work) {
     const std::unique_lock one(caller_, std::try_to_lock);
-    if (!one.owns_lock()) return {RoleOutcome::conflict, "another change of role is under way", {}, {}};
     std::unique_lock lock(mutex_);
+    if (!one.owns_lock()) return {RoleOutcome::conflict, (busy_.empty() ? "another change of role" : busy_) + " is under way", {}, {}};
     if (stopped_) return unavailable("the engine is stopping");
     work_ = std::move(work);
+    busy_ = what;
     answered_ = false;
     changed_.notify_all();
     changed_.wait(lock, [&] { return answered_ || stopped_; });
     work_ = nullptr;
+    busy_.clear();
     return answered_ ? answer_ : unavailable("the engine is stopping");
 }
 
 RoleAnswer LeaseKeeper::become_primary() {
-    return ask([this] { return claim_all(); });
+    return ask("the claim of all strategies", [this] { return claim_all(); });
 }
 RoleAnswer LeaseKeeper::become_standby() {
-    return ask([this] { return release_all(); });
+    return ask("the release of all strategies", [this] { return release_all(); });
 }
 RoleAnswer LeaseKeeper::clear_kill(const std::string& strategy) {
-    return ask([this, strategy] { return unkill_all(strategy); });
+    return ask("the end of a kill", [this, strategy] { return unkill_all(strategy); });
 }
 RoleAnswer LeaseKeeper::take_over(const std::vector<std::string>& strategies) {
-    return ask([this, strategies]() -> RoleAnswer {
+    return ask("a takeover", [this, strategies]() -> RoleAnswer {
         std::vector<std::size_t> indices;
         for (const std::string& strategy : strategies) {
             const std::optional<std::size_t> index = index_of(strategy);
@@ -330,10 +333,10 @@ std::vector<std::size_t> LeaseKeeper::all() const {
 }
 
 RoleAnswer LeaseKeeper::add(std::size_t index, const LeasedStrategy& strategy) {
-    return ask([this, index, strategy] { return carry_out_add(index, strategy); });
+    return ask("the load of strategy " + strategy.id, [this, index, strategy] { return carry_out_add(index, strategy); });
 }
 RoleAnswer LeaseKeeper::remove(std::size_t index) {
-    return ask([this, index] { return carry_out_remove(index); });
+    return ask("the removal of a strategy", [this, index] { return carry_out_remove(index); });
 }
 
 RoleAnswer LeaseKeeper::carry_out_add(std::size_t index, const LeasedStrategy& strategy) {

@@ -28,12 +28,14 @@ struct LeasedStrategy {
 
 struct LeaseKeeperSettings {
     std::string holder;
+    std::string build;  // version of this engine, as the giver of a transfer compares it
     std::uint32_t ttl_ms = 60'000;
     LeaseTimes times;
     Nanos beat = 200 * kMillisecond;
     Nanos drain = 2 * kSecond;
     Nanos fence_wait = 3 * kSecond;
-    bool automatic = false;  // take over from a holder that stands still, without being asked
+    Nanos activate = 2 * kSecond;  // a taker that is not fenced by then gives the rows back
+    bool automatic = false;        // take over from a holder that stands still, without being asked
 };
 
 // What the keeper needs from its surroundings.
@@ -62,6 +64,12 @@ struct TransferRequest {
     std::string id;
     std::vector<std::string> strategies;
     std::string to;  // name of the taker's engine
+    // What the caller saw; where given, anything else is refused.
+    std::string to_incarnation{};
+    std::string to_build{};
+    std::string holder{};  // of the giver, with its incarnation
+    std::map<std::string, std::uint64_t> epochs{};
+    Nanos take_back = 0;  // for so long the giver claims what the taker could not fence
     Nanos drain = 500 * kMillisecond;
     bool abandon = false;  // orders not answered in time: hand them over as unknown, instead of thawing and refusing
 };
@@ -76,7 +84,7 @@ struct TransferStep {
 struct TransferRecord {
     std::string id;
     std::string part;     // giver or taker
-    std::string outcome;  // armed, disarmed, under way, done, refused, in doubt, failed
+    std::string outcome;  // armed, disarmed, under way, done, refused, in doubt, failed, taken back
     std::string detail;
     std::vector<std::string> strategies;
     std::vector<TransferStep> steps;
@@ -145,6 +153,14 @@ private:
         std::vector<std::size_t> strategies;
         Nanos expires = 0;
         Nanos next_look = 0;
+        Nanos next_beat = 0;
+    };
+    // A giver that looks whether the taker returns what it was handed.
+    struct Given {
+        std::string id;
+        std::vector<std::size_t> strategies;
+        Nanos until = 0;
+        Nanos next_look = 0;
     };
 
     [[nodiscard]] static bool present(const Entry& entry) { return !entry.strategy.id.empty(); }
@@ -162,7 +178,7 @@ private:
     void publish();
     void latch_pending_rows();
     bool hot_loop_moves();
-    RoleAnswer ask(Work work);
+    RoleAnswer ask(const std::string& what, Work work);
     void serve();
     RoleAnswer claim_all();
     RoleAnswer claim_each(const std::vector<std::size_t>& strategies);
@@ -183,6 +199,12 @@ private:
     RoleAnswer check_transfer(const TransferRequest& request, std::vector<std::size_t>& indices, std::string& taker);
     RoleAnswer drain(const TransferRequest& request, const std::vector<std::size_t>& indices);
     RoleAnswer hand_over(const TransferRequest& request, const std::vector<std::size_t>& indices, const std::string& taker);
+    RoleAnswer check_armed(const TransferRequest& request, const ArmedRead& armed, const Entry& entry, std::string& taker) const;
+    // Empty, or why the taker does not seem to live.
+    std::string await_armed_beat(const TransferRequest& request, const ArmedRead& first);
+    [[nodiscard]] bool known_as_done(const TransferRequest& request);
+    void give_back(const std::string& id, const std::vector<std::size_t>& strategies);
+    void take_back();
     void freeze(std::size_t index);
     void settle_frozen(Entry& entry, std::size_t index);
     void watch_handover();
@@ -208,12 +230,14 @@ private:
     bool transferring_ = false;
     bool draining_ = false;  // a dropped session is not fenced again while we give the lease back
     std::optional<Armed> armed_;
+    std::optional<Given> given_;
     std::uint64_t next_freeze_ = 1;
     std::string last_store_error_;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
-    Work work_;  // empty: nothing asked
+    Work work_;         // empty: nothing asked
+    std::string busy_;  // what is carried out at the moment
     bool answered_ = false;
     bool stopped_ = false;
     RoleAnswer answer_;

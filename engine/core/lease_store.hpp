@@ -56,11 +56,21 @@ struct ArmedStrategy {
     std::string strategy;
     std::string taker;
     std::uint64_t epoch = 0;
+    std::string build;
+    std::uint64_t beat = 0;  // rises while the taker lives
 };
 
 struct ArmedRead {
     bool ok = false;
     std::vector<ArmedStrategy> strategies;
+};
+
+// What the handover itself wrote down.
+struct TransferRead {
+    bool ok = false;
+    bool found = false;
+    std::string taker;
+    bool returned = false;  // the taker could not fence and gave the rows back
 };
 
 struct HandedRead {
@@ -90,7 +100,10 @@ public:
     virtual LeaseReply kill(const std::string& strategy, const std::string& reason) = 0;
     virtual LeaseReply unkill(const std::string& strategy, std::uint64_t epoch, std::uint64_t beat) = 0;
     // Taker: says it is ready, and listens from here on. All strategies or none.
-    virtual LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) = 0;
+    virtual LeaseReply arm(const std::string& id, const std::string& taker, const std::string& build,
+                           const std::vector<std::string>& strategies) = 0;
+    // Not waited for by a standby: only says that the taker lives.
+    virtual LeaseReply arm_beat(const std::string& id, const std::string& taker) = 0;
     virtual LeaseReply disarm(const std::string& id, const std::string& taker) = 0;
     virtual ArmedRead armed(const std::string& id) = 0;
     // Giver: one transaction for all items.
@@ -101,6 +114,9 @@ public:
     virtual HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;
     // Waits at most limit for the notification of a handover.
     virtual bool wait_handover(Nanos limit) = 0;
+    // Taker that could not fence: vacant rows, and a mark that the giver may take them back.
+    virtual HandoverReply give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;
+    virtual TransferRead transferred(const std::string& id) = 0;
     virtual PositionRead position(const std::string& strategy, const std::string& symbol) = 0;
     // Without a row: nothing is limited.
     virtual BudgetRead budget(const std::string& strategy) = 0;

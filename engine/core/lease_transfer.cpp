@@ -15,19 +15,23 @@ constexpr std::size_t kRecords = 16;
 constexpr Nanos kLook = 2 * kMillisecond;
 // Inside a transfer every look costs trading time.
 constexpr Nanos kBrief = 20'000;
+// How old the last sign of life of a taker may be at the handover, and how often it gives one.
+constexpr Nanos kArmedAge = kSecond;
+constexpr Nanos kArmedBeat = 300 * kMillisecond;
+constexpr Nanos kArmedLook = 10 * kMillisecond;
 
 std::string engine_of(const std::string& holder) { return holder.substr(0, holder.find('/')); }
 
 }  // namespace
 
 RoleAnswer LeaseKeeper::arm(const ArmRequest& request) {
-    return ask([this, request] { return carry_out_arm(request); });
+    return ask("arm for transfer " + request.id, [this, request] { return carry_out_arm(request); });
 }
 RoleAnswer LeaseKeeper::disarm(const std::string& id) {
-    return ask([this, id] { return carry_out_disarm(id); });
+    return ask("disarm of transfer " + id, [this, id] { return carry_out_disarm(id); });
 }
 RoleAnswer LeaseKeeper::transfer(const TransferRequest& request) {
-    return ask([this, request] {
+    return ask("transfer " + request.id, [this, request] {
         transferring_ = true;
         RoleAnswer answer = carry_out_transfer(request);
         transferring_ = false;
@@ -58,7 +62,7 @@ void LeaseKeeper::record(const std::string& id, const std::string& part, const s
         found->detail = detail;
         found->steps.push_back({outcome, wall_ns()});
     }
-    const bool good = outcome == "armed" || outcome == "disarmed" || outcome == "under way" || outcome == "done";
+    const bool good = outcome == "armed" || outcome == "disarmed" || outcome == "under way" || outcome == "done" || outcome == "taken back";
     ports_.report(good ? "info" : "error", "transfer " + id + ", " + part + ": " + outcome + (detail.empty() ? "" : ": " + detail), "");
 }
 
@@ -94,7 +98,7 @@ RoleAnswer LeaseKeeper::carry_out_arm(const ArmRequest& request) {
         if (const std::string error = read_budget(entries_[*index]); !error.empty()) return unavailable(error);
     }
     if (store_.session() == 0) return unavailable("no connection to a writable database");
-    const LeaseReply reply = store_.arm(request.id, settings_.holder, request.strategies);
+    const LeaseReply reply = store_.arm(request.id, settings_.holder, settings_.build, request.strategies);
     if (reply.outcome == LeaseOutcome::failed || reply.outcome == LeaseOutcome::refused) {
         return {RoleOutcome::conflict, reply.error, {}, {}};
     }
@@ -129,6 +133,10 @@ void LeaseKeeper::watch_handover() {
         store_.wait_handover(kLook);
         const HandedRead handed = store_.handed(armed_->id, settings_.holder);
         if (handed.ok && !handed.rows.empty()) return accept(handed.rows);
+        if (boot_ns() >= armed_->next_beat) {
+            armed_->next_beat = boot_ns() + kArmedBeat;
+            store_.arm_beat(armed_->id, settings_.holder);
+        }
     }
     const bool over = boot_ns() >= armed_->expires || core_.hot().killed.load();
     if (over && boot_ns() >= armed_->next_look) {
@@ -180,9 +188,10 @@ void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
     }
     const bool answered =
         wait_until([&] { return std::all_of(indices.begin(), indices.end(), [&](std::size_t i) { return fence_answered(i); }); },
-                   settings_.fence_wait, kBrief);
+                   settings_.activate, kBrief);
     step(id, "fenced");
     std::string failed;
+    std::vector<std::size_t> unfenced;
     for (const std::size_t i : indices) {
         Entry& entry = entries_[i];
         entry.claiming = false;
@@ -195,23 +204,51 @@ void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
             continue;
         }
         failed += (failed.empty() ? "" : ", ") + entry.strategy.id;
-        release(entry);
+        unfenced.push_back(i);
     }
-    if (failed.empty()) {
-        record(id, "taker", "done", "", indices);
-    } else {
-        record(id, "taker", "failed", (answered ? "the venue refused the fence of " : "the venue did not answer the fence of ") + failed,
-               indices);
+    if (failed.empty()) return record(id, "taker", "done", "", indices);
+    give_back(id, unfenced);
+    record(id, "taker", "failed", (answered ? "the venue refused the fence of " : "the venue did not answer the fence of ") + failed,
+           indices);
+}
+
+// A taker that cannot trade. Vacant, and marked: the giver is warm and may take the rows back, which a stop must not lead to.
+void LeaseKeeper::give_back(const std::string& id, const std::vector<std::size_t>& strategies) {
+    std::vector<HandoverItem> items;
+    for (const std::size_t i : strategies) {
+        Entry& entry = entries_[i];
+        core_.view(i).right_until.store(0, std::memory_order_release);
+        Command command;
+        command.kind = Command::Kind::drop;
+        command.strategy = i;
+        ports_.command(command);
+        if (!entry.machine.held() || !entry.machine.row()) continue;
+        items.push_back({entry.strategy.id, entry.strategy.symbol, entry.machine.epoch(), entry.machine.row()->beat, {}});
+    }
+    const HandoverReply reply = store_.give_back(id, settings_.holder, items);
+    const Nanos now = boot_ns();
+    for (const HandoverItem& item : items) {
+        const auto row =
+            std::find_if(reply.rows.begin(), reply.rows.end(), [&](const HandedRow& r) { return r.strategy == item.strategy; });
+        const bool returned = row != reply.rows.end();
+        entries_[*index_of(item.strategy)].machine.on_release(returned ? LeaseOutcome::acknowledged : reply.outcome,
+                                                              returned ? row->row : LeaseRow{}, now);
+        if (!returned) {
+            ports_.report("warning", "the return is not acknowledged; the row becomes claimable once it stood still: " + reply.error,
+                          item.strategy);
+        }
     }
 }
 
 // ---- giver ------------------------------------------------------------------------------------------------------------
 
 RoleAnswer LeaseKeeper::carry_out_transfer(const TransferRequest& request) {
+    if (known_as_done(request)) return {};
     std::vector<std::size_t> indices;
     std::string taker;
     RoleAnswer answer = check_transfer(request, indices, taker);
     if (answer.outcome != RoleOutcome::done) return answer;
+    given_.reset();
     record(request.id, "giver", "under way", "to " + taker, indices);
     for (const std::size_t i : indices) {
         entries_[i].transfer = request.id;
@@ -230,6 +267,9 @@ RoleAnswer LeaseKeeper::carry_out_transfer(const TransferRequest& request) {
 
 RoleAnswer LeaseKeeper::check_transfer(const TransferRequest& request, std::vector<std::size_t>& indices, std::string& taker) {
     if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
+    if (!request.holder.empty() && request.holder != settings_.holder) {
+        return {RoleOutcome::conflict, "expected holder " + request.holder + ", this engine is " + settings_.holder, {}, settings_.holder};
+    }
     if (store_.session() == 0) return unavailable("no connection to a writable database");
     const ArmedRead armed = store_.armed(request.id);
     if (!armed.ok) return unavailable("the database did not say who is armed");
@@ -242,18 +282,77 @@ RoleAnswer LeaseKeeper::check_transfer(const TransferRequest& request, std::vect
             const std::string why = entry.freeze != 0 ? " is frozen for transfer " + entry.transfer : " is not held and fenced here";
             return {RoleOutcome::conflict, "strategy " + strategy + why, strategy, row ? row->holder : ""};
         }
-        const auto ready =
-            std::find_if(armed.strategies.begin(), armed.strategies.end(), [&](const ArmedStrategy& a) { return a.strategy == strategy; });
-        if (ready == armed.strategies.end() || engine_of(ready->taker) != request.to || ready->epoch != entry.machine.epoch() ||
-            (!taker.empty() && ready->taker != taker)) {
-            return {RoleOutcome::conflict, request.to + " is not armed for strategy " + strategy + " under transfer " + request.id,
+        const auto expected = request.epochs.find(strategy);
+        if (expected != request.epochs.end() && expected->second != entry.machine.epoch()) {
+            return {RoleOutcome::conflict,
+                    "strategy " + strategy + " is held under epoch " + std::to_string(entry.machine.epoch()) + ", expected " +
+                        std::to_string(expected->second),
                     strategy, settings_.holder};
         }
-        taker = ready->taker;
+        if (RoleAnswer answer = check_armed(request, armed, entry, taker); answer.outcome != RoleOutcome::done) return answer;
         indices.push_back(*index);
     }
     if (indices.empty()) return {RoleOutcome::conflict, "no strategy to transfer", {}, {}};
+    const std::string silent = await_armed_beat(request, armed);
+    return silent.empty() ? RoleAnswer{} : RoleAnswer{RoleOutcome::conflict, silent, {}, settings_.holder};
+}
+
+RoleAnswer LeaseKeeper::check_armed(const TransferRequest& request, const ArmedRead& armed, const Entry& entry, std::string& taker) const {
+    const std::string& strategy = entry.strategy.id;
+    const auto refused = [&](const std::string& why) { return RoleAnswer{RoleOutcome::conflict, why, strategy, settings_.holder}; };
+    const auto ready =
+        std::find_if(armed.strategies.begin(), armed.strategies.end(), [&](const ArmedStrategy& a) { return a.strategy == strategy; });
+    if (ready == armed.strategies.end() || engine_of(ready->taker) != request.to || ready->epoch != entry.machine.epoch() ||
+        (!taker.empty() && ready->taker != taker)) {
+        return refused(request.to + " is not armed for strategy " + strategy + " under transfer " + request.id);
+    }
+    if (!request.to_incarnation.empty() && ready->taker != request.to + "/" + request.to_incarnation) {
+        return refused("armed is " + ready->taker + ", expected incarnation " + request.to_incarnation + ": it was restarted");
+    }
+    if (!request.to_build.empty() && ready->build != request.to_build) {
+        return refused(request.to + " runs build " + ready->build + ", expected " + request.to_build);
+    }
+    taker = ready->taker;
     return {};
+}
+
+// Seen by this host's own clock: the armed rows beat, so their taker is neither gone nor frozen.
+std::string LeaseKeeper::await_armed_beat(const TransferRequest& request, const ArmedRead& first) {
+    const auto beat_of = [](const ArmedRead& read, const std::string& strategy) {
+        const auto at =
+            std::find_if(read.strategies.begin(), read.strategies.end(), [&](const ArmedStrategy& a) { return a.strategy == strategy; });
+        return at == read.strategies.end() ? 0 : at->beat;
+    };
+    const std::string& strategy = request.strategies.front();
+    const std::uint64_t seen = beat_of(first, strategy);
+    const bool lives = wait_until(
+        [&] {
+            const ArmedRead now = store_.armed(request.id);
+            return now.ok && beat_of(now, strategy) > seen;
+        },
+        kArmedAge, kArmedLook);
+    return lives ? ""
+                 : request.to + " gave no sign of life for transfer " + request.id + " within " + std::to_string(kArmedAge / kMillisecond) +
+                       " ms";
+}
+
+// A request that comes again: what was done stays done. The database knows it too after a restart.
+bool LeaseKeeper::known_as_done(const TransferRequest& request) {
+    {
+        const std::lock_guard lock(mutex_);
+        for (const TransferRecord& r : transfers_) {
+            if (r.id == request.id && r.part == "giver" && r.outcome == "done") return true;
+        }
+    }
+    if (store_.session() == 0) return false;
+    const TransferRead written = store_.transferred(request.id);
+    if (!written.found) return false;
+    std::vector<std::size_t> indices;
+    for (const std::string& strategy : request.strategies) {
+        if (const auto index = index_of(strategy)) indices.push_back(*index);
+    }
+    record(request.id, "giver", "done", "carried out before, to " + written.taker, indices);
+    return true;
 }
 
 void LeaseKeeper::freeze(std::size_t index) {
@@ -328,6 +427,7 @@ RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vec
             ports_.report("info", "lease handed to " + taker + ", epoch " + std::to_string(epoch) + " ended", handed.strategy);
         }
         record(request.id, "giver", "done", "", indices);
+        if (request.take_back > 0) given_ = Given{request.id, indices, replied + request.take_back, 0};
         return {};
     }
     // Frozen until a beat of ours is acknowledged, or the row names the taker: settle_frozen() at every look.
@@ -336,6 +436,31 @@ RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vec
         return unavailable("the handover has an unknown outcome; frozen until the rows tell: " + reply.error);
     }
     return {RoleOutcome::conflict, "the database refused the handover: " + reply.error, {}, settings_.holder};
+}
+
+// The taker returned what it could not fence: this engine is warm, so it claims again.
+void LeaseKeeper::take_back() {
+    if (!given_) return;
+    const Nanos now = boot_ns();
+    if (now >= given_->until || core_.hot().killed.load()) return given_.reset();
+    if (now < given_->next_look || store_.session() == 0) return;
+    given_->next_look = now + settings_.beat;
+    const TransferRead written = store_.transferred(given_->id);
+    if (!written.ok || !written.returned) return;
+    const Given given = *given_;
+    std::vector<std::size_t> vacant;
+    for (const std::size_t i : given.strategies) {
+        look(entries_[i]);
+        const auto& row = entries_[i].machine.row();
+        if (present(entries_[i]) && row && row->holder.empty()) vacant.push_back(i);
+    }
+    const RoleAnswer answer = claim_each(vacant);
+    // Not yet (the venue, the database): again at the next look, until the time is over.
+    if (answer.outcome == RoleOutcome::unavailable) return;
+    record(given.id, "giver", answer.outcome == RoleOutcome::done ? "taken back" : "failed",
+           answer.outcome == RoleOutcome::done ? written.taker + " could not fence" : answer.detail, given.strategies);
+    given_.reset();
+    publish();
 }
 
 // Once nobody is at work: what is frozen either trades on here, or belongs to the taker.

@@ -135,13 +135,20 @@ LeaseReply PgLeaseStore::write(const std::string& call, const std::vector<PgValu
     return lease;
 }
 
-LeaseReply PgLeaseStore::arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) {
+LeaseReply PgLeaseStore::arm(const std::string& id, const std::string& taker, const std::string& build,
+                             const std::vector<std::string>& strategies) {
     LeaseReply lease;
     if (listening_ != session_) {
         if (connection_.query("LISTEN lease_transfer", {}, limit_).outcome != PgOutcome::done) return lease;
         listening_ = session_;
     }
-    ask("SELECT strategy FROM public.lease_arm($1, $2, $3)", {id, taker, text_array(strategies)}, lease);
+    ask("SELECT strategy FROM public.lease_arm($1, $2, $3, $4)", {id, taker, build, text_array(strategies)}, lease);
+    return lease;
+}
+
+LeaseReply PgLeaseStore::arm_beat(const std::string& id, const std::string& taker) {
+    LeaseReply lease;
+    ask("SELECT public.lease_arm_beat($1, $2)", {id, taker}, lease);
     return lease;
 }
 
@@ -152,10 +159,24 @@ LeaseReply PgLeaseStore::disarm(const std::string& id, const std::string& taker)
 }
 
 ArmedRead PgLeaseStore::armed(const std::string& id) {
-    const PgReply reply = connection_.query("SELECT strategy, taker, epoch FROM public.engine_arm WHERE transfer_id = $1", {id}, limit_);
+    const PgReply reply =
+        connection_.query("SELECT strategy, taker, epoch, build, beat FROM public.engine_arm WHERE transfer_id = $1", {id}, limit_);
     ArmedRead read;
     read.ok = reply.outcome == PgOutcome::done;
-    for (const Cells& cells : reply.rows) read.strategies.push_back({*cells[0], *cells[1], std::stoull(*cells[2])});
+    for (const Cells& cells : reply.rows) {
+        read.strategies.push_back({*cells[0], *cells[1], std::stoull(*cells[2]), *cells[3], std::stoull(*cells[4])});
+    }
+    return read;
+}
+
+TransferRead PgLeaseStore::transferred(const std::string& id) {
+    const PgReply reply = connection_.query("SELECT taker, returned FROM public.engine_transfer WHERE id = $1", {id}, limit_);
+    TransferRead read;
+    read.ok = reply.outcome == PgOutcome::done;
+    read.found = read.ok && !reply.rows.empty();
+    if (!read.found) return read;
+    read.taker = *reply.rows[0][0];
+    read.returned = *reply.rows[0][1] == "t";
     return read;
 }
 
@@ -172,7 +193,7 @@ HandoverReply PgLeaseStore::handover(const std::string& sql, const std::vector<P
 
 HandoverReply PgLeaseStore::transfer(const std::string& id, const std::string& from, const std::string& to,
                                      const std::vector<HandoverItem>& items) {
-    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_transfer($1, $2, $3, $4::jsonb)",
+    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_hand_over($1, $2, $3, $4::jsonb)",
                     {id, from, to, handover_json(items, true)}, false);
 }
 
@@ -193,6 +214,11 @@ HandoverReply PgLeaseStore::accept(const std::string& id, const std::string& hol
         "coalesce((lease).kill_reason, ''), quantity, average_price, realised_pnl_usd, pnl_day, pnl_day_start_usd, last_fill_id "
         "FROM public.lease_accept($1, $2, $3::jsonb)",
         {id, holder, handover_json(items, false)}, true);
+}
+
+HandoverReply PgLeaseStore::give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) {
+    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_return($1, $2, $3::jsonb)",
+                    {id, holder, handover_json(items, false)}, false);
 }
 
 bool PgLeaseStore::wait_handover(Nanos limit) { return connection_.wait_notification(limit); }

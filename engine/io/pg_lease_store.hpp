@@ -12,7 +12,7 @@
 
 namespace hft {
 
-// The lease rows in PostgreSQL (migrations 004 and 006), on one connection of their own, one round trip a call.
+// The lease rows in PostgreSQL (migrations 004, 006 and 008), on one connection of their own, one round trip a call.
 class PgLeaseStore final : public LeaseStore {
 public:
     using Report = std::function<void(const char* level, const std::string& text)>;
@@ -28,7 +28,9 @@ public:
     LeaseReply release(const std::string& strategy, const std::string& holder, std::uint64_t epoch, std::uint64_t beat) override;
     LeaseReply kill(const std::string& strategy, const std::string& reason) override;
     LeaseReply unkill(const std::string& strategy, std::uint64_t epoch, std::uint64_t beat) override;
-    LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) override;
+    LeaseReply arm(const std::string& id, const std::string& taker, const std::string& build,
+                   const std::vector<std::string>& strategies) override;
+    LeaseReply arm_beat(const std::string& id, const std::string& taker) override;
     LeaseReply disarm(const std::string& id, const std::string& taker) override;
     ArmedRead armed(const std::string& id) override;
     HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
@@ -36,6 +38,8 @@ public:
     HandedRead handed(const std::string& id, const std::string& holder) override;
     HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
     bool wait_handover(Nanos limit) override;
+    HandoverReply give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
+    TransferRead transferred(const std::string& id) override;
     PositionRead position(const std::string& strategy, const std::string& symbol) override;
     BudgetRead budget(const std::string& strategy) override;
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <string>
@@ -13,7 +14,7 @@
 
 namespace hft::test {
 
-// The functions of migrations 004 and 006 over rows in memory, shared by several engines. Faults are asked for by the test.
+// The functions of migrations 004, 006 and 008 over rows in memory, shared by several engines. Faults are asked for by the test.
 class MemoryRows {
 public:
     struct Stored {
@@ -24,15 +25,19 @@ public:
         std::string armed_id;
         std::string armed_taker;
         std::uint64_t armed_epoch = 0;
+        std::string armed_build;
+        std::uint64_t armed_beat = 0;
     };
     std::mutex mutex;
     std::map<std::string, Stored> rows;
+    std::map<std::string, TransferRead> transfers;
     std::atomic<bool> no_budgets{false};  // they cannot be read
     std::atomic<bool> away{false};        // no connection
     std::atomic<bool> lose_reply{false};  // writes happen, nobody is told
     std::atomic<bool> fail_write{false};  // writes do not happen, and the server says so
     std::atomic<bool> lose_write{false};  // writes do not happen, and nobody is told
     std::condition_variable handed;
+    std::function<void()> on_handover;  // called as a handover is sent: a fault from then on
 };
 
 class MemoryLeaseStore final : public LeaseStore {
@@ -103,8 +108,13 @@ public:
             return true;
         });
     }
-    LeaseReply arm(const std::string& id, const std::string& taker, const std::vector<std::string>& strategies) override {
+    LeaseReply arm(const std::string& id, const std::string& taker, const std::string& build,
+                   const std::vector<std::string>& strategies) override {
         return write([&](LeaseReply& out) {
+            if (rows_.transfers.count(id) != 0) {
+                out.error = id + " was carried out already";
+                return false;
+            }
             for (const std::string& s : strategies) {
                 const LeaseRow& row = rows_.rows[s].row;
                 if (row.killed || row.holder.empty() || row.holder == taker) {
@@ -117,9 +127,25 @@ public:
                 stored.armed_id = id;
                 stored.armed_taker = taker;
                 stored.armed_epoch = stored.row.epoch;
+                stored.armed_build = build;
+                stored.armed_beat = 0;
             }
             return true;
         });
+    }
+    LeaseReply arm_beat(const std::string& id, const std::string& taker) override {
+        return write([&](LeaseReply&) {
+            for (auto& [name, stored] : rows_.rows) {
+                if (stored.armed_id == id && stored.armed_taker == taker) ++stored.armed_beat;
+            }
+            return true;
+        });
+    }
+    TransferRead transferred(const std::string& id) override {
+        if (!alive()) return {};
+        const std::lock_guard lock(rows_.mutex);
+        const auto found = rows_.transfers.find(id);
+        return found == rows_.transfers.end() ? TransferRead{true, false, {}, false} : found->second;
     }
     LeaseReply disarm(const std::string& id, const std::string& taker) override {
         return write([&](LeaseReply&) {
@@ -135,14 +161,21 @@ public:
         const std::lock_guard lock(rows_.mutex);
         out.ok = true;
         for (const auto& [name, stored] : rows_.rows) {
-            if (stored.armed_id == id) out.strategies.push_back({name, stored.armed_taker, stored.armed_epoch});
+            if (stored.armed_id == id) {
+                out.strategies.push_back({name, stored.armed_taker, stored.armed_epoch, stored.armed_build, stored.armed_beat});
+            }
         }
         return out;
     }
     HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                            const std::vector<HandoverItem>& items) override {
         HandoverReply reply;
+        if (rows_.on_handover) rows_.on_handover();
         const LeaseReply written = write([&](LeaseReply& out) {
+            if (rows_.transfers.count(id) != 0) {
+                out.error = id + " was carried out already";
+                return false;
+            }
             for (const HandoverItem& item : items) {
                 const MemoryRows::Stored& s = rows_.rows[item.strategy];
                 const bool same = s.row.holder == from && s.row.epoch == item.epoch && s.row.beat == item.beat && !s.row.killed;
@@ -160,6 +193,7 @@ public:
                 s.position = item.state;
                 reply.rows.push_back({item.strategy, s.row, item.state});
             }
+            rows_.transfers[id] = {true, true, to, false};
             rows_.handed.notify_all();
             return true;
         });
@@ -189,6 +223,25 @@ public:
                 ++s.row.beat;
                 reply.rows.push_back({item.strategy, s.row, s.position});
             }
+            return true;
+        });
+        reply.outcome = written.outcome;
+        reply.error = written.error;
+        reply.sent = written.sent;
+        if (reply.outcome != LeaseOutcome::acknowledged) reply.rows.clear();
+        return reply;
+    }
+    HandoverReply give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override {
+        HandoverReply reply;
+        const LeaseReply written = write([&](LeaseReply&) {
+            for (const HandoverItem& item : items) {
+                MemoryRows::Stored& s = rows_.rows[item.strategy];
+                if (s.row.holder != holder || s.row.epoch != item.epoch || s.row.beat != item.beat || s.transfer_id != id) continue;
+                s.row.holder.clear();
+                ++s.row.beat;
+                reply.rows.push_back({item.strategy, s.row, s.position});
+            }
+            rows_.transfers[id].returned = true;
             return true;
         });
         reply.outcome = written.outcome;

@@ -108,6 +108,8 @@ public:
                                                       [](const char*, const std::string&) {});
         LeaseKeeperSettings settings;
         settings.holder = holder;
+        settings.build = "1.0";
+        settings.activate = kSecond;
         settings.ttl_ms = 3000;
         settings.times = {3 * kSecond, 200 * kMillisecond, 400 * kMillisecond};
         settings.beat = 30 * kMillisecond;

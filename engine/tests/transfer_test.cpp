@@ -160,7 +160,7 @@ TEST_F(Transfer, AnArmRunsOut) {
 
 TEST_F(Transfer, ARefusedHandoverThawsAfterABeatOfItsOwn) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
-    rows_.fail_write = true;
+    rows_.on_handover = [&] { rows_.fail_write = true; };
     const RoleAnswer answer = transfer(*blue_, "green", "t");
     EXPECT_EQ(answer.outcome, RoleOutcome::conflict) << answer.detail;
     rows_.fail_write = false;
@@ -173,7 +173,7 @@ TEST_F(Transfer, ARefusedHandoverThawsAfterABeatOfItsOwn) {
 // The commit stands, the answer was lost: the giver must not trade on, whatever it believes.
 TEST_F(Transfer, InDoubtTheGiverStaysFrozenAndTheTakerTakes) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
-    rows_.lose_reply = true;
+    rows_.on_handover = [&] { rows_.lose_reply = true; };
     const RoleAnswer answer = transfer(*blue_, "green", "t");
     EXPECT_EQ(answer.outcome, RoleOutcome::unavailable);
     const std::uint64_t sent = blue_->sent();
@@ -187,13 +187,90 @@ TEST_F(Transfer, InDoubtTheGiverStaysFrozenAndTheTakerTakes) {
 // The request never arrived: once a beat of the giver is acknowledged, the handover cannot succeed any more.
 TEST_F(Transfer, ALostHandoverThawsOnceTheRowMoved) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
-    rows_.lose_write = true;
+    rows_.on_handover = [&] { rows_.lose_write = true; };
     EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::unavailable);
     const std::uint64_t sent = blue_->sent();
     std::this_thread::sleep_for(std::chrono::milliseconds(60));
     rows_.lose_write = false;
     EXPECT_TRUE(eventually([&] { return blue_->sent() > sent + 5; }));
     EXPECT_FALSE(green_->keeper().primary());
+    expect_no_overlap();
+}
+
+TEST_F(Transfer, ARepeatedRequestFindsTheOutcomeAlsoAfterARestart) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    ASSERT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    blue_.reset();
+    blue_ = engine("blue", "9");
+    ASSERT_TRUE(eventually([&] { return blue_->ready(); }));
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_EQ(outcome(*blue_, "t"), "done");
+    EXPECT_EQ(arm(*blue_, "t").outcome, RoleOutcome::conflict) << "an id is used once";
+    EXPECT_TRUE(trades(*green_));
+}
+
+TEST_F(Transfer, WhatTheCallerDidNotExpectIsRefused) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    TransferRequest request;
+    request.id = "t";
+    request.strategies = {"mm"};
+    request.to = "green";
+    const auto detail = [&](const TransferRequest& changed) {
+        const RoleAnswer answer = blue_->keeper().transfer(changed);
+        EXPECT_EQ(answer.outcome, RoleOutcome::conflict);
+        return answer.detail;
+    };
+    TransferRequest changed = request;
+    changed.to_incarnation = "7";
+    EXPECT_EQ(detail(changed), "armed is green/2, expected incarnation 7: it was restarted");
+    changed = request;
+    changed.to_build = "2.0";
+    EXPECT_EQ(detail(changed), "green runs build 1.0, expected 2.0");
+    changed = request;
+    changed.holder = "blue/8";
+    EXPECT_EQ(detail(changed), "expected holder blue/8, this engine is blue/1");
+    changed = request;
+    changed.epochs = {{"mm", 77}};
+    EXPECT_EQ(detail(changed), "strategy mm is held under epoch 1, expected 77");
+    EXPECT_TRUE(trades(*blue_));
+    changed = request;
+    changed.to_incarnation = "2";
+    changed.to_build = "1.0";
+    changed.holder = "blue/1";
+    changed.epochs = {{"mm", 1}};
+    EXPECT_EQ(blue_->keeper().transfer(changed).outcome, RoleOutcome::done);
+    EXPECT_TRUE(trades(*green_));
+}
+
+TEST_F(Transfer, ATakerThatGivesNoSignOfLifeGetsNothing) {
+    {
+        const std::lock_guard lock(rows_.mutex);
+        MemoryRows::Stored& row = rows_.rows["mm"];
+        row.armed_id = "t";
+        row.armed_taker = "green/2";
+        row.armed_epoch = row.row.epoch;
+    }
+    const RoleAnswer answer = transfer(*blue_, "green", "t");
+    EXPECT_EQ(answer.outcome, RoleOutcome::conflict);
+    EXPECT_EQ(answer.detail, "green gave no sign of life for transfer t within 1000 ms");
+    EXPECT_TRUE(trades(*blue_));
+}
+
+TEST_F(Transfer, WhatTheTakerCannotFenceTheGiverTakesBack) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    rows_.on_handover = [&] { venue_->pause(true); };
+    TransferRequest request;
+    request.id = "t";
+    request.strategies = {"mm"};
+    request.to = "green";
+    request.take_back = 10 * kSecond;
+    ASSERT_EQ(blue_->keeper().transfer(request).outcome, RoleOutcome::done);
+    ASSERT_TRUE(eventually([&] { return outcome(*green_, "t") == "failed"; }));
+    venue_->pause(false);
+    EXPECT_TRUE(eventually([&] { return outcome(*blue_, "t") == "taken back"; })) << outcome(*blue_, "t");
+    EXPECT_TRUE(trades(*blue_));
+    EXPECT_TRUE(stands_still(*green_));
     expect_no_overlap();
 }
 

@@ -46,11 +46,11 @@ def _items(host, *strategies: str, **changes: int) -> str:
 
 
 def _arm(strategies=_STRATEGIES, taker="green/2", transfer="t1") -> str:
-    return f"SELECT count(*) FROM lease_arm('{transfer}', '{taker}', ARRAY[{', '.join(repr(name) for name in strategies)}])"
+    return f"SELECT count(*) FROM lease_arm('{transfer}', '{taker}', '1.0', ARRAY[{', '.join(repr(name) for name in strategies)}])"
 
 
 def _transfer(items: str, to="green/2", transfer="t1", giver="blue/1") -> str:
-    return f"SELECT strategy, holder, epoch FROM lease_transfer('{transfer}', '{giver}', '{to}', '{items}')"
+    return f"SELECT strategy, holder, epoch FROM lease_hand_over('{transfer}', '{giver}', '{to}', '{items}')"
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def held(host):
         _ask(host, f"SELECT lease_register('{name}', 60000, ARRAY['paper'])")
         assert len(_ask(host, f"SELECT lease_claim('{name}', NULL, 0, 0, 'blue/1', 1, 60000, ARRAY['paper'])")) == 1
     yield
-    _ask(host, "DELETE FROM positions WHERE strategy LIKE 'trial-%'; DELETE FROM engine_lease WHERE strategy LIKE 'trial-%'", "hft_owner")
+    _ask(host, "DELETE FROM positions WHERE strategy LIKE 'trial-%'; DELETE FROM engine_lease WHERE strategy LIKE 'trial-%';"
+               " DELETE FROM engine_transfer WHERE giver IN ('blue/1', 'red/3')", "hft_owner")
 
 
 @pytest.mark.usefixtures("held")
@@ -73,7 +74,36 @@ def test_a_transfer_moves_all_its_rows_their_state_and_their_epochs(host) -> Non
     first = _ask(host, accept)
     assert [line.split("|")[0::2] for line in first] == [["trial-a", "1500000"], ["trial-b", "1500000"]]
     assert _ask(host, accept) == [], "a beat is acknowledged once"
-    assert "green/2 is not armed for trial-a at epoch 1" in _refused(host, _transfer(items)), "an arm serves one transfer"
+    assert "engine_transfer_pkey" in _refused(host, _transfer(items)), "an id is used once"
+    assert "carried out already" in _refused(host, _arm(taker="blue/4"))
+
+
+@pytest.mark.usefixtures("held")
+def test_the_handover_writes_down_what_it_did_and_a_refused_one_nothing(host) -> None:
+    recorded = "SELECT giver, taker, returned, rows->0->>'strategy', rows->1->>'epoch' FROM engine_transfer WHERE id = 't1'"
+    _ask(host, _arm())
+    assert "moved or is killed" in _refused(host, _transfer(_items(host, *_STRATEGIES, beat=99)))
+    assert _ask(host, recorded) == []
+    _ask(host, _transfer(_items(host, *_STRATEGIES)))
+    assert _ask(host, recorded) == ["blue/1|green/2|f|trial-a|2"]
+
+
+@pytest.mark.usefixtures("held")
+def test_an_armed_taker_beats_and_says_its_build(host) -> None:
+    _ask(host, _arm())
+    assert _ask(host, "SELECT lease_arm_beat('t1', 'green/2')") == ["1", "1"]
+    assert _ask(host, "SELECT DISTINCT build, beat FROM engine_arm WHERE transfer_id = 't1'") == ["1.0|1"]
+    assert _ask(host, "SELECT lease_arm_beat('t1', 'red/3')") == []
+
+
+@pytest.mark.usefixtures("held")
+def test_what_a_taker_returns_is_vacant_and_marked(host) -> None:
+    _ask(host, _arm())
+    _ask(host, _transfer(_items(host, *_STRATEGIES)))
+    back = f"SELECT strategy, holder IS NULL, epoch FROM lease_return('t1', '%s', '{_items(host, *_STRATEGIES)}')"
+    assert _ask(host, back % "red/3") == [], "only the holder returns"
+    assert _ask(host, back % "green/2") == ["trial-a|t|2", "trial-b|t|2"]
+    assert _ask(host, "SELECT returned FROM engine_transfer WHERE id = 't1'") == ["t"]
 
 
 @pytest.mark.usefixtures("held")

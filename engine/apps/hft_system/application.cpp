@@ -92,6 +92,7 @@ std::string Application::build() {
 
     LeaseKeeperSettings settings;
     settings.holder = holder_;
+    settings.build = version();
     settings.ttl_ms = config_.ttl_ms;
     settings.times = {static_cast<Nanos>(config_.ttl_ms) * kMillisecond, margin, static_cast<Nanos>(config_.suspect_ms) * kMillisecond};
     settings.beat = static_cast<Nanos>(config_.beat_ms) * kMillisecond;

@@ -15,7 +15,7 @@ _HOSTILE = (
     b"", b"{", b"null", b"[]", b'"primary"', b"1e999", b"\xff\xfe", b"{}", b'{"conformance": 1}',
     b'{"reason": 1}', b'{"reason": ""}', b'{"role": "king"}', b'{"role": ["primary"]}', b'{"trading_enabled": "yes"}',
     b'{"role": "primary", "role": "standby"}', b'{"reason": "a", "reason": "b"}', b'{"id": "a b", "to": "x"}', b'{"id": "", "to": ""}',
-    b'{"id": "x", "to": "x", "drain_ms": -1}', b'{"reason": "x", "wait_s": 1e9}',
+    b'{"id": "x", "to": {"engine": "x"}, "drain_ms": -1}', b'{"reason": "x", "wait_s": 1e9}',
     b'{"strategies": ["conformance-none"], "id": "x", "reason": "x"}',
     b'{"reason": "' + b"x" * 201 + b'"}', b"[" * 5000 + b"]" * 5000,
 )

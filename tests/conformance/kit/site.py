@@ -67,7 +67,7 @@ class Engine:
         return self.api.call("POST", "/api/v1/arm", {"id": transfer})
 
     def transfer(self, transfer: str, to: str, **options: object) -> Reply:
-        return self.api.call("POST", "/api/v1/transfer", {"id": transfer, "to": to, **options})
+        return self.api.call("POST", "/api/v1/transfer", {"id": transfer, "to": {"engine": to}, **options})
 
     def record_of(self, transfer: str) -> dict[str, Any]:
         records = self.api.get("/api/v1/transfer").must(200).json["transfers"]

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <thread>
 
 #include "apps/hft_system/api/handlers.hpp"
@@ -17,6 +18,8 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxId = 64;
 constexpr std::size_t kMaxReason = 200;
+constexpr std::size_t kMaxHolder = 64;
+constexpr std::size_t kMaxBuild = 64;
 
 // A body with faults gathered, as in a configuration.
 class Body {
@@ -55,6 +58,28 @@ public:
             }
         }
         return names;
+    }
+    // to: {engine, incarnation, build}
+    void taker(TransferRequest& request) {
+        const Json* json = object_ ? object_->child("to") : nullptr;
+        if (json == nullptr) return;
+        const ConfigObject to(json, "/to", {"engine", "incarnation", "build"}, errors_);
+        request.to = to.name("engine", EngineName::kCapacity);
+        request.to_incarnation = to.name("incarnation", kMaxHolder, "");
+        request.to_build = to.text("build", kMaxBuild, "");
+    }
+    // expect: {holder, epochs: {strategy: epoch}}
+    void expected(TransferRequest& request) {
+        if (!object_ || !object_->has("expect")) return;
+        const ConfigObject expect(object_->child("expect"), "/expect", {"holder", "epochs"}, errors_);
+        request.holder = expect.text("holder", kMaxHolder, "");
+        if (!expect.has("epochs")) return;
+        const Json* epochs = expect.child("epochs");
+        if (epochs == nullptr || !epochs->is_object()) return errors_.add("/expect/epochs", "expected an object: strategy to epoch");
+        const ConfigObject each(epochs, "/expect/epochs", request.strategies, errors_);
+        for (const auto& [strategy, epoch] : epochs->items()) {
+            request.epochs[strategy] = static_cast<std::uint64_t>(each.integer(strategy, 0, std::numeric_limits<std::int64_t>::max()));
+        }
     }
     [[nodiscard]] bool good() const { return errors_.empty(); }
     [[nodiscard]] HttpResponse why() const { return problem(400, errors_.one_line()); }
@@ -124,11 +149,13 @@ HttpResponse disarm(const Call& call) {
 }
 
 HttpResponse transfer(const Call& call) {
-    Body body(call, {"id", "strategies", "to", "drain_ms", "undrained"});
+    Body body(call, {"id", "strategies", "expect", "to", "drain_ms", "undrained", "take_back_s"});
     TransferRequest request;
     request.id = body.name("id", kMaxId);
     request.strategies = body.strategies(call.app);
-    request.to = body.name("to", EngineName::kCapacity);
+    body.taker(request);
+    body.expected(request);
+    request.take_back = body.integer("take_back_s", 0, 3600, 10) * kSecond;
     request.drain = body.integer("drain_ms", 1, 60'000, 500) * kMillisecond;
     request.abandon = body.choice("undrained", {"refuse", "hand_over"}, "refuse") == "hand_over";
     if (!body.good()) return body.why();
