@@ -290,6 +290,11 @@ void TradingCore::on_accepted(const Accepted& message) noexcept {
     order->venue_ns = message.venue_ns;
     if (order->status == OrderStatus::sent) order->status = OrderStatus::accepted;
     bump(slot->view.orders[static_cast<std::size_t>(OrderStatus::accepted)]);
+    if (message.epoch > slot->view.accepted_epoch.load(std::memory_order_relaxed)) {
+        put(slot->view.accepted_first, message.venue_ns);
+        put(slot->view.accepted_epoch, message.epoch);
+    }
+    put(slot->view.accepted_last, message.venue_ns);
     record_order(*slot, *order, 0);
 }
 
@@ -609,6 +614,9 @@ void TradingCore::load(Slot& slot) noexcept {
     put(view.paper_orders, std::uint64_t{0});
     put(view.configured, std::uint32_t{0});
     put(view.drained, std::uint64_t{0});
+    put(view.accepted_epoch, std::uint64_t{0});
+    put(view.accepted_first, Nanos{0});
+    put(view.accepted_last, Nanos{0});
     for (auto& count : view.orders) put(count, std::uint64_t{0});
     publish(slot);
     view.loaded.store(true, std::memory_order_release);

@@ -112,6 +112,10 @@ struct StrategyView {
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
     std::atomic<std::uint64_t> fence_highest{0};
     std::atomic<bool> stale{false};  // the venue refused us for our epoch
+    // Orders that the venue accepted, by its own clock: when the first under the newest epoch, when the last.
+    std::atomic<std::uint64_t> accepted_epoch{0};
+    std::atomic<Nanos> accepted_first{0};
+    std::atomic<Nanos> accepted_last{0};
     std::atomic<std::uint32_t> open_orders{0};
     OpenOrdersCopy open_orders_copy;
     std::atomic<Quantity> position{0};

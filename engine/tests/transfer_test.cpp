@@ -109,6 +109,8 @@ TEST_F(Transfer, ThereAndBackWithNothingLost) {
         EXPECT_TRUE(eventually([&] { return !giver.keeper().primary(); }));
         EXPECT_EQ(outcome(giver, id), "done");
         EXPECT_TRUE(stands_still(giver));
+        EXPECT_EQ(taker.view().accepted_epoch.load(), giver.view().accepted_epoch.load() + 1);
+        EXPECT_GT(taker.view().accepted_first.load(), giver.view().accepted_last.load()) << "by the clock of the venue";
     }
     ASSERT_EQ(green_->keeper().become_standby().outcome, RoleOutcome::done);
     const Quantity position = green_->view().position.load();
@@ -259,7 +261,10 @@ TEST_F(Transfer, ATakerThatGivesNoSignOfLifeGetsNothing) {
 
 TEST_F(Transfer, WhatTheTakerCannotFenceTheGiverTakesBack) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
-    rows_.on_handover = [&] { venue_->pause(true); };
+    rows_.on_handover = [&] {
+        venue_->pause(true);
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // its loop ends the turn it is in
+    };
     TransferRequest request;
     request.id = "t";
     request.strategies = {"mm"};
