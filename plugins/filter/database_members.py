@@ -37,6 +37,17 @@ def database_rejoin(answers: dict, wanted: list | None = None) -> dict:
     return _decision(_rejoin, answers, wanted or [])
 
 
+def database_rows(answers: dict) -> list:
+    """One row a member, for people."""
+    rows = []
+    for host, answer in sorted(answers.items()):
+        one = _answered(answer)
+        lag = one.get("upstream", {}).get("lag_bytes")
+        rows.append({"member": host, "state": one["state"], "timeline": one.get("timeline", ""), "follows": one.get("follows", ""),
+                     "lag": f"{lag} bytes" if lag is not None else one.get("why", "")})
+    return rows
+
+
 class _Refused(Exception):
     """One line for the operator."""
 
@@ -165,5 +176,5 @@ class FilterModule:
 
     def filters(self) -> dict:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
-                "database_taker": database_taker,
+                "database_taker": database_taker, "database_rows": database_rows,
                 "database_rejoin": database_rejoin}

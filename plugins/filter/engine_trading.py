@@ -42,7 +42,30 @@ def _row(host: str, status: dict, strategy: dict, alive: set) -> dict:
         "epoch": strategy["epoch"],
         "trading": "yes" if strategy["trading"] else "no",
         "orders": strategy["performance"]["orders"],
+        "position": strategy.get("position", ""),
+        "pnl_usd": strategy["performance"].get("daily_pnl_usd", ""),
     }
+
+
+def killswitch_rows(hosts: dict, strategy: str = "") -> list:
+    """What each engine confirmed after the kill switch was pressed: one row for each of its strategies.
+
+    hosts: variables of each host, among them killswitch_latched, killswitch_problem and killswitch_after.
+    """
+    rows = []
+    for host, known in sorted(hosts.items()):
+        said = known.get("killswitch_latched") or {}
+        status = (known.get("killswitch_after") or {}).get("status") or {}
+        problem = known.get("killswitch_problem") or said.get("msg") or ("" if said.get("killswitch") or said.get("changed") is not None
+                                                                         else "host cannot be reached")
+        concerned = [one for one in status.get("strategies", []) if strategy in ("", one["id"])]
+        if not concerned:
+            rows.append({"engine": host, "confirmed": "NO", "detail": problem or "does not answer any more"})
+        for one in concerned:
+            still = not one["trading"] and (status["killswitch"] or one["killed"])
+            rows.append({"engine": host, "confirmed": "yes" if still and not problem else "NO", "strategy": one["id"],
+                         "holder": one["holder"] or "nobody", "trading": "YES" if one["trading"] else "no", "detail": problem})
+    return rows
 
 
 def _holder(holder: str | None, alive: set) -> str:
@@ -120,4 +143,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
-        return {"trading_decision": trading_decision, "trading_rows": trading_rows}
+        return {"trading_decision": trading_decision, "trading_rows": trading_rows, "killswitch_rows": killswitch_rows}

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
-_ACCEPTED = re.compile(r'^trading_orders_total\{strategy="([^"]+)",status="accepted"\} (\S+)', re.MULTILINE)
+_ORDERS = re.compile(r'^trading_orders_total\{strategy="([^"]+)",status="([^"]+)"\} (\S+)', re.MULTILINE)
 
 
 class EngineUnreachable(HostError):
@@ -93,10 +93,48 @@ class EngineApi:
     def stop_strategy(self, strategy: str) -> dict[str, Any]:
         return self._ask("POST", f"/api/v1/strategies/{strategy}/stop")
 
+    def arm(self, timeout_s: float, **request: Any) -> dict[str, Any]:
+        """Taker of a transfer: ready for it; the engine's record of it."""
+        return self._ask("POST", "/api/v1/arm", request, timeout_s)
+
+    def disarm(self, identifier: str) -> dict[str, Any]:
+        return self._ask("DELETE", "/api/v1/arm", {"id": identifier})
+
+    def transfer(self, timeout_s: float, **request: Any) -> dict[str, Any]:
+        """Giver of a transfer: answered when it is over, whatever became of it; the engine goes on when nobody waits for the answer."""
+        return self._ask("POST", "/api/v1/transfer", request, timeout_s)
+
+    def transfer_record(self, identifier: str, part: str = "") -> dict[str, Any] | None:
+        """What this engine did in that transfer, as far as it remembers; part: giver or taker."""
+        records = self._ask("GET", "/api/v1/transfer")["transfers"]
+        return next((one for one in reversed(records) if one["id"] == identifier and part in ("", one["part"])), None)
+
+    def reconcile(self, strategies: list[str], timeout_s: float) -> dict[str, Any]:
+        """Compare positions and open orders with the venue; all of this engine's where none is named."""
+        return self._ask("POST", "/api/v1/reconcile", {"strategies": strategies} if strategies else {}, timeout_s)
+
+    def flatten(self, reason: str, strategies: list[str], wait_s: int) -> dict[str, Any]:
+        """Cancel, then close the positions; answered when they are flat or wait_s is over."""
+        named = {"strategies": strategies} if strategies else {}
+        return self._ask("POST", "/api/v1/flatten", {"reason": reason, "wait_s": wait_s, **named}, wait_s + self.timeout_s)
+
+    def latch(self, reason: str, strategy: str = "") -> dict[str, Any]:
+        """The kill switch, of the engine or of one strategy."""
+        return self._ask("POST", "/api/v1/killswitch", {"reason": reason, **({"strategy": strategy} if strategy else {})})
+
+    def unlatch(self, reason: str, strategy: str = "") -> dict[str, Any]:
+        return self._ask("DELETE", "/api/v1/killswitch", {"reason": reason, **({"strategy": strategy} if strategy else {})})
+
     def accepted_orders(self) -> dict[str, int]:
         """Orders that the venue accepted of each strategy since the process started."""
-        text = self._send("GET", "/api/v1/metrics")[1]
-        return {strategy: int(float(count)) for strategy, count in _ACCEPTED.findall(text)}
+        return self.order_counts()["accepted"]
+
+    def order_counts(self) -> dict[str, dict[str, int]]:
+        """Orders by what became of them (accepted, rejected, ...) and strategy, since the process started."""
+        counts: dict[str, dict[str, int]] = {"accepted": {}, "rejected": {}}
+        for strategy, status, count in _ORDERS.findall(self._send("GET", "/api/v1/metrics")[1]):
+            counts.setdefault(status, {})[strategy] = int(float(count))
+        return counts
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float | None = None) -> dict[str, Any]:
         status, text = self._send(method, path, body, timeout_s)

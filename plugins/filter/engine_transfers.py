@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Filters over a transfer: who gives and who takes, how long nobody traded, and where the time went."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import held, killed
+
+# What ends with each step of an engine's record.
+_PHASES = {("giver", "drained"): "drain", ("giver", "committed"): "commit", ("taker", "woken"): "wake", ("taker", "claimed"): "claim",
+           ("taker", "fenced"): "fence"}
+
+
+class _Refused(Exception):
+    """One line for the operator."""
+
+
+def transfer_decision(engines: dict, to: str = "", strategies: list | None = None, away_from: str = "") -> dict:
+    """Who gives what to whom, by what the engines say now; error is set when it must not be done.
+
+    engines: answers of engine_info by host; to: host of the taker; strategies: all that the giver holds where none is named;
+    away_from: host that is to hold nothing afterwards.
+    """
+    if not isinstance(engines, dict):
+        raise AnsibleFilterError(f"hft.ops.transfer_decision: expected engines as a dictionary, found {type(engines).__name__}")
+    nothing = {"move": False, "giver": "", "taker": "", "strategies": [], "holder": "", "epochs": {}, "say": "", "error": ""}
+    try:
+        return {**nothing, **_decide(engines, to, list(strategies or []), away_from)}
+    except _Refused as refused:
+        return {**nothing, "error": str(refused)}
+
+
+def transfer_gap_ms(giver: dict, taker: dict) -> float | None:
+    """Milliseconds between the last order accepted from the giver and the first from the taker, by the venue's clock; worst strategy.
+
+    giver, taker: results of engine_transfer. None when the giver sent no order of any strategy that moved.
+    """
+    gaps = []
+    for strategy in taker["record"]["strategies"]:
+        last, first = giver["accepted"][strategy]["last_venue_ns"], taker["accepted"][strategy]["first_venue_ns"]
+        if last and first:
+            gaps.append((first - last) / 1e6)
+    return round(max(gaps), 3) if gaps else None
+
+
+def transfer_switch_ms(phases: list) -> float | None:
+    """Milliseconds from the freeze of the giver to the answer of the taker's fence: nobody may trade; None when the steps are not known."""
+    return round((phases[-1]["at_us"] + phases[-1]["took_us"]) / 1000, 3) if phases else None
+
+
+def transfer_phases(giver: dict, taker: dict) -> list:
+    """Where the time of a transfer went, in the order in which it happened.
+
+    giver, taker: records of the two engines, by their hosts' wall clocks, so from one to the other their offset counts.
+    A list of {part, phase, at_us, took_us}; at_us since the giver began.
+    """
+    steps = [("giver", one["step"], one["wall_ns"]) for one in giver.get("steps", [])]
+    steps += [("taker", one["step"], one["wall_ns"]) for one in taker.get("steps", []) if one["step"] != "armed"]
+    begin = next((at for part, step, at in steps if (part, step) == ("giver", "under way")), None)
+    if begin is None:
+        return []
+    phases, before = [], begin
+    for part, step, at in sorted(steps, key=lambda one: one[2]):
+        if (part, step) in _PHASES:
+            phases.append({"part": part, "phase": _PHASES[part, step], "at_us": (before - begin) // 1000, "took_us": (at - before) // 1000})
+            before = at
+    return phases
+
+
+def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
+    status = {host: info["status"] for host, info in engines.items() if info.get("status")}
+    for name, host in (("to", to), ("away_from", away_from)):
+        if host and host not in engines:
+            raise _Refused(f"{name}={host}: no such engine in this inventory; one of {', '.join(sorted(engines))}")
+    if to and to == away_from:
+        raise _Refused(f"to={to}: is the engine that is to give; name another")
+    wanted = strategies or sorted({one["id"] for document in status.values() for one in document["strategies"]})
+    giver, mine = _giver(status, wanted, bool(strategies), away_from)
+    if not mine:
+        return {"say": f"{away_from or to} holds nothing: nothing to move" if away_from else f"{to} holds all of it: nothing to move"}
+    if to == giver:
+        return {"giver": giver, "taker": to, "say": f"{to} holds {', '.join(mine)} already"}
+    taker = to or _only_other(status, giver)
+    if taker not in status:
+        reason = engines[taker].get("reason") or "host cannot be reached"
+        raise _Refused(f"{taker}: cannot take, it does not answer ({reason})")
+    lacking = sorted(set(mine) - {one["id"] for one in status[taker]["strategies"]})
+    if lacking:
+        raise _Refused(f"{taker}: cannot take, it has no strategy {', '.join(lacking)}")
+    for host in (giver, taker):
+        where = killed(status[host])
+        if where:
+            raise _Refused(f"{host}: kill switch is latched in {' and '.join(where)}; find out why, then clear it (killswitch_clear.yml)")
+    rows = {one["id"]: one for one in status[giver]["strategies"] if one["id"] in mine}
+    return {"move": True, "giver": giver, "taker": taker, "strategies": mine, "holder": status[giver]["holder"],
+            "epochs": {name: row["epoch"] for name, row in rows.items()},
+            "from": {"engine": giver, "version": status[giver]["version"]}, "to": {"engine": taker, "version": status[taker]["version"]},
+            "say": f"{', '.join(mine)}: from {giver} ({status[giver]['version']}) to {taker} ({status[taker]['version']})"}
+
+
+def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str, list]:
+    """The engine that holds, and what of the wanted it holds."""
+    if not status:
+        raise _Refused("no engine answers: nothing can be moved; killswitch.yml fences at the venue")
+    holders = {document["holder"]: host for host, document in status.items()}
+    rows = {one["id"]: one for document in status.values() for one in document["strategies"]}
+    missing = sorted(set(wanted) - set(rows))
+    if missing:
+        raise _Refused(f"strategies {', '.join(missing)}: on no engine that answers; there are {', '.join(sorted(rows))}")
+    by_host: dict[str, list] = {}
+    for name in wanted:
+        holder = rows[name]["holder"]
+        if holder is None:
+            if named or len(wanted) == 1:
+                raise _Refused(f"{name}: held by nobody; start it instead (trading.yml -e trading_action=start)")
+            continue
+        if holder not in holders:
+            raise _Refused(f"{name}: held by {holder} (epoch {rows[name]['epoch']}), which does not answer; "
+                           "that is a failover, not a transfer")
+        by_host.setdefault(holders[holder], []).append(name)
+    if away_from:
+        return away_from, by_host.get(away_from, [])
+    if not by_host:
+        raise _Refused("nobody holds anything; start it instead (trading.yml -e trading_action=start)")
+    if len(by_host) > 1:
+        held_by = "; ".join(f"{host} holds {', '.join(names)}" for host, names in sorted(by_host.items()))
+        raise _Refused(f"{held_by}: a transfer has one giver; name the strategies of one")
+    return next(iter(by_host.items()))
+
+
+def _only_other(status: dict, giver: str) -> str:
+    others = sorted(host for host in status if host != giver and not held(status[host]))
+    if len(others) != 1:
+        raise _Refused(f"who takes from {giver}? {', '.join(others) or 'no other engine answers'}; name one")
+    return others[0]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self) -> dict:
+        return {"transfer_decision": transfer_decision, "transfer_gap_ms": transfer_gap_ms, "transfer_switch_ms": transfer_switch_ms,
+                "transfer_phases": transfer_phases}
