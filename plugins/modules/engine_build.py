@@ -119,7 +119,8 @@ def main() -> None:
 def build(wanted: dict) -> dict:
     """Source archive in, release archive out; a build that failed leaves its directory to look at."""
     top = f"{PROGRAM}-{wanted['version']}"
-    work = os.path.join(wanted["build_dir"], top)
+    # One path for every release, so that the compiler cache knows what did not change since the one before.
+    work = os.path.join(wanted["build_dir"], PROGRAM)
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
     source, tree, stage = (os.path.join(work, name) for name in ("source", "tree", "stage"))
@@ -133,6 +134,7 @@ def build(wanted: dict) -> dict:
                       "-DCMAKE_UNITY_BUILD=ON",
                       # A warning of a compiler that is newer than the release must not keep it from being built.
                       "-DHFT_WERROR=OFF",
+                      *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []),
                       f"-DCMAKE_INSTALL_PREFIX={stage}", f"-DHFT_SOURCE_ID={wanted['version'].partition('+')[2]}",
                       *wanted["cmake_options"]],
         "compile": ["cmake", "--build", tree, "--parallel", jobs],
@@ -141,7 +143,7 @@ def build(wanted: dict) -> dict:
     with open(log, "wb"):
         pass
     for name, argv in steps.items():
-        seconds[name] = _run(name, argv, source, log)
+        seconds[name] = _run(name, argv, source, log, os.path.join(wanted["build_dir"], "ccache"))
     archive = os.path.join(wanted["build_dir"], f"{top}.tar.gz")
     _refuse_other_version(os.path.join(stage, "bin", PROGRAM), wanted["version"])
     pack(stage, top, archive)
@@ -149,11 +151,13 @@ def build(wanted: dict) -> dict:
     return {"built": archive, "sha256": sha256_of(archive), "seconds": seconds}
 
 
-def _run(step: str, argv: list, source: str, log: str) -> float:
+def _run(step: str, argv: list, source: str, log: str, cache: str) -> float:
     begin = time.monotonic()
     # The paths and the day of the build are kept out of the binary: the same source gives the same release.
     flags = f"-ffile-prefix-map={source}=."
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0", "CXXFLAGS": flags, "CFLAGS": flags}
+    # The source was unpacked a moment ago: its times say nothing, its content does.
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0", "CXXFLAGS": flags, "CFLAGS": flags,
+                   "CCACHE_DIR": cache, "CCACHE_MAXSIZE": "1G", "CCACHE_SLOPPINESS": "include_file_mtime,include_file_ctime"}
     with open(log, "ab") as out:
         done = subprocess.run(argv, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, check=False)
     if done.returncode != 0:
