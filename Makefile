@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db chaos-db clean
+.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover chaos-db clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -57,6 +57,9 @@ bench-engine: setup ## hot path, rings and wire beside their peers: build/bench/
 
 bench-db: setup ## rows a second, switchover and failover under load, on the lab: build/bench/database.json
 	@$(RUN) $(PYTHON) tests/bench/database.py
+
+bench-cutover: setup ## transfers under load beside the runbook's own steps, on the lab: build/bench/cutover.json
+	@$(RUN) $(PYTHON) tests/bench/cutover.py
 
 chaos-db: setup ## twenty faults of the database under load, on the lab: build/chaos.json
 	@$(RUN) $(PYTHON) tests/bench/database_faults.py

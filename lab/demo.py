@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 from lab import machine, playbook
@@ -13,6 +14,7 @@ from lab.paths import BUILD, INVENTORY
 from lab.progress import Progress
 
 _ENGINE = "hft-prod-01"
+_OTHER = "hft-prod-02"
 
 
 def demo() -> dict:
@@ -31,14 +33,26 @@ def demo() -> dict:
             site = playbook.must("site", record="site_again", show=False)
             if site.changed:
                 raise LabError(f"the second site.yml changed {site.changed} things; read build/record/site_again.jsonl")
+    with progress.phase("transfer", f"transfer.yml: trading moves to {_OTHER}, while orders flow"):
+        there = playbook.must("transfer", "-e", f"transfer_to={_OTHER}")
+    with progress.phase("rollback", f"rollback.yml: and back to {_ENGINE}"):
+        back = playbook.must("rollback", "-e", f"rollback_to={_ENGINE}")
     result.update(
         total_s=progress.total_s,
         phases_s=progress.phases_s,
         second_site_run={"s": site.wall_s, "changed": site.changed},
+        transfers=[_moved(there), _moved(back)],
         validate=json.loads((BUILD / "validate.json").read_text()),
     )
     (BUILD / "demo.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _moved(run: playbook.Run) -> str:
+    """The playbook's own line about what happened."""
+    said = " ".join(run.output.split())
+    found = re.search(r"\S+ trades [^;]+ under epoch [^;]+; nobody held the right for [^(]+", said)
+    return found.group().strip() if found else "not told"
 
 
 def main() -> int:
@@ -48,6 +62,8 @@ def main() -> int:
         print(f"ERROR: {failure}", file=sys.stderr)
         return 1
     print(f"\nAn engine trades. Ready in {result['total_s']} s; site.yml again: {result['second_site_run']}.")
+    for moved in result["transfers"]:
+        print(f"    {moved}")
     print("Look around: `make shell HOST=hft-prod-01`; remove it all: `make lab-down`.")
     print(json.dumps(result))
     return 0

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Trading moves between two engines while orders flow: by transfer, cutover, rollback and drain. The venue's log has the last word."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from conftest import api, eventually, on, sql, venue_log
+
+from lab import playbook
+from lab.paths import BUILD, ROOT
+
+_BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
+
+
+def _holders() -> set[str]:
+    return {holder.partition("/")[0] for _strategy, holder in sql("SELECT strategy, holder FROM engine_lease")}
+
+
+def _run(name: str, *arguments: str, fails: bool = False) -> str:
+    done = playbook.run(name, *arguments, record=f"e2e_{name}", show=False)
+    assert (done.rc != 0) == fails, done.output[-4000:]
+    return " ".join(done.output.split())
+
+
+def _post(host: str, path: str) -> None:
+    ask = f"import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8080/api/v1/{path}', method='POST'), timeout=5)"
+    on(host, f'python3 -c "{ask}"')
+
+
+def _trades(host: str) -> bool:
+    status = api(host, "status")
+    return all(one["trading"] and one["accepted"]["epoch"] == one["epoch"] for one in status["strategies"])
+
+
+def _accepted(lines: list[dict]) -> dict[str, list[dict]]:
+    by_strategy: dict[str, list[dict]] = {}
+    for line in lines:
+        if line["ev"] == "accepted":
+            by_strategy.setdefault(line["strategy"], []).append(line)
+    return by_strategy
+
+
+def _nobody_twice() -> None:
+    """No order accepted under an epoch after a higher one was seen, none refused for its epoch, no epoch used by two incarnations."""
+    lines = venue_log()
+    for strategy, orders in _accepted(lines).items():
+        epochs = [line["epoch"] for line in orders]
+        assert epochs == sorted(epochs), strategy
+        holders = {(line["epoch"], line["holder"]) for line in orders}
+        assert len(holders) == len({epoch for epoch, _holder in holders}), strategy
+    assert not [line for line in lines if line["ev"] == "rejected" and "epoch" in str(line.get("reason"))]
+
+
+@pytest.fixture(scope="module")
+def next_release(demo: dict) -> Iterator[str]:
+    """Source of a release that differs from the one that trades."""
+    tree = BUILD / "next"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(ROOT / "engine", tree, ignore=shutil.ignore_patterns("build"))
+    with (tree / "README.md").open("a") as text:
+        text.write("\nThe next release.\n")
+    yield str(tree)
+    shutil.rmtree(tree, ignore_errors=True)
+
+
+def test_a_check_says_who_would_give_what_and_changes_nothing(demo: dict) -> None:
+    before = sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1")
+    assert f"from {_BLUE} (" in _run("transfer", "--check")
+    assert sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1") == before
+    assert sql("SELECT count(*) FROM engine_arm") == [["0"]]
+
+
+def test_the_gap_that_is_told_is_that_of_the_venue_s_log(demo: dict) -> None:
+    before = {line["strategy"]: line["epoch"] for line in venue_log() if line["ev"] == "accepted"}
+    said = _run("transfer", "-e", f"transfer_to={_GREEN}", "-e", "transfer_id=e2e-1")
+    told = float(re.search(r"ms, ([\d.]+) ms between two orders at the venue", said).group(1))
+    gaps = []
+    for strategy, orders in _accepted(venue_log()).items():
+        last = max(line["t"] for line in orders if line["epoch"] == before[strategy])
+        gaps.append((min(line["t"] for line in orders if line["epoch"] == before[strategy] + 1) - last) / 1e6)
+    assert told == pytest.approx(max(gaps), abs=0.01)
+    assert _holders() == {_GREEN}
+    _nobody_twice()
+
+
+def test_a_repeated_transfer_finds_its_outcome(demo: dict) -> None:
+    assert "holds mm-btc-usd, mm-eth-usd already" in _run("transfer", "-e", f"transfer_to={_GREEN}", "-e", "transfer_id=e2e-1")
+    assert sql("SELECT taker LIKE 'hft-prod-02/%' FROM engine_transfer WHERE id = 'e2e-1'") == [["t"]]
+
+
+def test_a_drained_engine_holds_nothing(demo: dict) -> None:
+    _run("drain", "-e", f"drain_host={_GREEN}")
+    assert _holders() == {_BLUE}
+    assert "nothing to move" in _run("drain", "-e", f"drain_host={_GREEN}")
+
+
+def test_the_control_node_may_die_in_the_middle(demo: dict) -> None:
+    """Killed as soon as the taker is armed: the transfer is finished, or the giver trades on and the taker withdraws."""
+    process = subprocess.Popen(["ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml", "-e", "transfer_id=e2e-killed"],
+                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        eventually("the taker is armed", lambda: sql("SELECT 1 FROM engine_arm WHERE transfer_id = 'e2e-killed'"), 30)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    eventually("exactly one engine trades", lambda: sum(map(_trades, (_BLUE, _GREEN))) == 1)
+    _nobody_twice()
+    _run("transfer", "-e", f"transfer_to={_BLUE}")
+    assert _holders() == {_BLUE}
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("-e", "transfer_to=hft-mon-01"), "to=hft-mon-01: no such engine in this inventory"),
+    (("-e", '{"transfer_strategies": ["mm-xrp"]}'), "strategies mm-xrp: on no engine that answers"),
+    (("-e", "transfer_id=a/b"), "expected 1 to 64 letters"),
+    (("-e", "transfer_drain_ms=0", "-e", f"transfer_to={_GREEN}"), "drain_ms 0: expected 1 to 60000"),
+])
+def test_what_cannot_be_moved_is_refused(demo: dict, arguments: tuple[str, ...], said: str) -> None:
+    before = sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1")
+    assert said in _run("transfer", *arguments, fails=True)
+    assert sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1") == before
+
+
+def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(demo: dict, next_release: str) -> None:
+    """One run is spoiled while it is watched: a strategy of the taker stops. The same command again succeeds; then the way back."""
+    old = api(_BLUE, "status")["version"]
+
+    def spoil() -> None:
+        eventually("the taker trades", lambda: _GREEN in _holders() and _trades(_GREEN), 240)
+        _post(_GREEN, "strategies/mm-eth-usd/stop")
+
+    spoiler = threading.Thread(target=spoil)
+    spoiler.start()
+    said = _run("cutover", "-e", f"engine_build_source={next_release}", "-e", "cutover_bake_s=20", fails=True)
+    spoiler.join()
+    assert "measured 3 times in a row: mm-eth-usd is stopped" in said
+    assert f"trading was moved back to {_BLUE}" in said
+    assert _holders() == {_BLUE}
+
+    _run("cutover", "-e", f"engine_build_source={next_release}", "-e", "cutover_bake_s=3", "-e", f"cutover_record_dir={BUILD}/record")
+    assert _holders() == {_GREEN}
+    assert api(_GREEN, "status")["version"] != old
+    assert "nothing to do" in _run("cutover", "-e", f"engine_build_source={next_release}")
+
+    begin = time.monotonic()
+    _run("rollback")
+    print(f"rollback: {time.monotonic() - begin:.1f} s")
+    assert _holders() == {_BLUE}
+    assert api(_BLUE, "status")["version"] == old
+    _nobody_twice()
+
+
+def test_a_gate_that_fails_changes_nothing_and_an_override_needs_a_reason(demo: dict, next_release: str) -> None:
+    before = api(_GREEN, "status")["version"]
+    arguments = ("-e", f"engine_build_source={next_release}", "-e", "gates_min_free_mb=99999999", "--check")
+    assert "free disk: asked at least" in _run("cutover", *arguments, fails=True)
+    assert "expected a reason" in _run("cutover", *arguments, "-e", '{"gates_override": {"free disk": ""}}', fails=True)
+    assert api(_GREEN, "status")["version"] == before
+
+
+def test_the_kill_switch_stops_every_engine_and_is_cleared_on_purpose(demo: dict) -> None:
+    assert "every engine confirmed" in _run("killswitch", "-e", "killswitch_reason=drill")
+    pressed = time.time_ns()
+    assert not _trades(_BLUE)
+    time.sleep(1)
+    assert not [line for line in venue_log() if line["ev"] == "accepted" and line["t"] > pressed]
+    assert "kill switch is latched" in _run("transfer", fails=True)
+    _run("killswitch_clear", "-e", "killswitch_reason=drill is over")
+    _run("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}")
+    assert _trades(_BLUE)
+    _nobody_twice()
