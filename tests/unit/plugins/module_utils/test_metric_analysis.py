@@ -52,7 +52,7 @@ def _run(answers: dict[str, list], *metrics: dict, **more: float) -> dict:
     return {**outcome, "took": clock.at - 1000.0}
 
 
-@pytest.mark.parametrize(("samples", "conditions", "phase"), [
+_PHASES = [
     ([5], {}, "successful"),
     ([10], {}, "failed"),
     ([5], _BOTH, "successful"),
@@ -74,12 +74,15 @@ def _run(answers: dict[str, list], *metrics: dict, **more: float) -> dict:
     ([NAN], {"success_condition": "isnan(result)"}, "inconclusive"),
     ([], {"success_condition": "default(result, 0) < 10"}, "error"),
     ([], {"success_condition": None, "failure_condition": "isnan(result) or result > 20"}, "error"),
-])
-def test_phase_of_a_measurement(samples: list[float], conditions: dict, phase: str) -> None:
-    assert assess_samples(metric_of({**_METRIC, **conditions}), samples)[0] == phase
+]
 
 
-@pytest.mark.parametrize(("answers", "metric", "verdict", "reason"), [
+def test_phase_of_a_measurement() -> None:
+    told = [(samples, conditions, assess_samples(metric_of({**_METRIC, **conditions}), samples)[0]) for samples, conditions, _ in _PHASES]
+    assert told == _PHASES
+
+
+_VERDICTS = [
     ([[1]], {}, "successful", "1 metric successful"),
     ([[1], [11]], {}, "failed", "m: failed once, the limit is 0: not result < 10 (measured 11)"),
     ([[11], [1], [11], [11], [1]], {"failure_limit": 3}, "successful", ""),
@@ -100,12 +103,15 @@ def test_phase_of_a_measurement(samples: list[float], conditions: dict, phase: s
     ([[1], [11]] * 5, {"failure_limit": 9, "consecutive_success_limit": 3, "count": 10}, "inconclusive",
      "10 measurements without 3 successes in a row"),
     ([[1], AWAY, [1], AWAY, [1], [11]], {"consecutive_success_limit": 2, "count": 10}, "failed", "failed once"),
-])
-def test_verdict_of_a_metric(answers: list, metric: dict, verdict: str, reason: str) -> None:
-    outcome = _run({"q": answers}, metric)
-    assert outcome["verdict"] == verdict
-    assert reason in outcome["reason"]
-    assert "\n" not in outcome["reason"]
+]
+
+
+def test_verdict_of_a_metric() -> None:
+    for answers, metric, verdict, reason in _VERDICTS:
+        outcome = _run({"q": answers}, metric)
+        assert (answers, metric, outcome["verdict"]) == (answers, metric, verdict)
+        assert reason in outcome["reason"]
+        assert "\n" not in outcome["reason"]
 
 
 def test_a_failed_metric_ends_the_run_and_what_was_not_decided_is_no_success() -> None:
@@ -155,13 +161,16 @@ def test_numbers_that_json_does_not_have_are_text() -> None:
     assert outcome["metrics"][0]["measurements"][0]["samples"] == ["nan", "inf", 1.0]
 
 
-@pytest.mark.parametrize(("change", "why"), [
+_REFUSED = [
     ({"success_condition": None}, "metric m: expected success_condition, failure_condition or both"),
     ({"success_condition": "result >"}, "metric m: 'result >' cannot be read"),
     ({"failure_limit": -2}, "metric m: failure_limit is -2"),
     ({"count": -1}, "metric m: count is -1"),
     ({"interval_s": 0}, "metric m: count 5 without interval_s"),
-])
-def test_a_metric_that_makes_no_sense_is_refused(change: dict, why: str) -> None:
-    with pytest.raises(ConditionWrong, match=why):
-        metric_of({**_METRIC, **change})
+]
+
+
+def test_a_metric_that_makes_no_sense_is_refused() -> None:
+    for change, why in _REFUSED:
+        with pytest.raises(ConditionWrong, match=why):
+            metric_of({**_METRIC, **change})

@@ -12,8 +12,7 @@ from ansible_collections.hft.ops.plugins.module_utils._metric_condition import C
 
 NAN, INF = math.nan, math.inf
 
-
-@pytest.mark.parametrize(("text", "samples", "holds"), [
+_HOLDS = [
     ("result > 5", [6], True),
     ("result > 5", [5], False),
     ("1 < result <= 5", [5], True),
@@ -34,25 +33,30 @@ NAN, INF = math.nan, math.inf
     ("default(result, 7) == 7", [NAN], True),
     ("default(result, 7) == 3", [3], True),
     ("result < 1e-4", [5e-5], True),
-])
-def test_what_holds(text: str, samples: list[float], holds: bool) -> None:
-    assert Condition(text).holds(samples) is holds
+]
 
 
-@pytest.mark.parametrize(("text", "samples", "why"), [
+def test_what_holds() -> None:
+    assert [(text, samples, Condition(text).holds(samples)) for text, samples, _ in _HOLDS] == _HOLDS
+
+
+_UNDECIDED = [
     ("result > 5", [], "no data"),
     ("max(result) > 5", [], "no data"),
     ("result[0] > 5", [], "no data"),
     ("result > 5", [1, 2], "gave 2 series where the condition asks for one; use max"),
     ("result[2] > 5", [1, 2], "the query gave 2 series"),
     ("1 / result > 5", [0], "division by zero"),
-])
-def test_what_cannot_be_decided(text: str, samples: list[float], why: str) -> None:
-    with pytest.raises(Undecided, match=why):
-        Condition(text).holds(samples)
+]
 
 
-@pytest.mark.parametrize(("text", "why"), [
+def test_what_cannot_be_decided() -> None:
+    for text, samples, why in _UNDECIDED:
+        with pytest.raises(Undecided, match=why):
+            Condition(text).holds(samples)
+
+
+_NO_CONDITION = [
     ("", "expected a condition"),
     ("1 < " * 200 + "2", "expected a condition of 1 to 500"),
     ("result >", "cannot be read"),
@@ -77,7 +81,10 @@ def test_what_cannot_be_decided(text: str, samples: list[float], why: str) -> No
     ("(result > 1) + 1 > 2", "expected a number at 'result > 1'"),
     ("result > 1 if result else 0", "has IfExp"),
     ("len(1) > 1", "expected a number"),
-])
-def test_what_is_no_condition(text: str, why: str) -> None:
-    with pytest.raises(ConditionWrong, match=why):
-        Condition(text)
+]
+
+
+def test_what_is_no_condition() -> None:
+    for text, why in _NO_CONDITION:
+        with pytest.raises(ConditionWrong, match=why):
+            Condition(text)

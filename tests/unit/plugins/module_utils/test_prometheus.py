@@ -70,16 +70,13 @@ def server() -> Iterator[tuple[str, list]]:
         http.shutdown()
 
 
-@pytest.mark.parametrize(("name", "samples"), [("one", [1.5]), ("three", [1, 2, math.inf]), ("none", []), ("scalar", [7])])
-def test_samples(server: tuple[str, list], name: str, samples: list[float]) -> None:
-    assert Prometheus(f"{server[0]}/{name}").query("up") == samples
-
-
-def test_nan_is_handed_on(server: tuple[str, list]) -> None:
+def test_samples(server: tuple[str, list]) -> None:
+    for name, samples in (("one", [1.5]), ("three", [1, 2, math.inf]), ("none", []), ("scalar", [7])):
+        assert Prometheus(f"{server[0]}/{name}").query("up") == samples
     assert math.isnan(Prometheus(f"{server[0]}/nan").query("up")[0])
 
 
-@pytest.mark.parametrize(("name", "why"), [
+_NOT_MEASURED = [
     ("word", "the vector holds what is no number: could not convert string to float: 'many'"),
     ("null", "the vector holds what is no number"),
     ("matrix", "the query gave matrix; expected a vector or a scalar"),
@@ -93,22 +90,22 @@ def test_nan_is_handed_on(server: tuple[str, list]) -> None:
     ("list", "the answer is not that of a Prometheus API"),
     ("empty", "error: no reason given"),
     ("hang", "timed out"),
-])
-def test_whatever_is_no_number_is_not_measured(server: tuple[str, list], name: str, why: str) -> None:
-    with pytest.raises(NotMeasured) as said:
-        Prometheus(f"{server[0]}/{name}", timeout_s=0.3).query("up")
-    assert str(said.value).startswith(f"{server[0]}/{name}: ")
-    assert why in str(said.value)
-    assert "\n" not in str(said.value)
+]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1", "https://127.0.0.1:1"])
-def test_nobody_there(url: str) -> None:
-    with pytest.raises(NotMeasured, match=r"^http"):
-        Prometheus(url, timeout_s=0.3).query("up")
+def test_whatever_is_no_number_is_not_measured(server: tuple[str, list]) -> None:
+    for name, why in _NOT_MEASURED:
+        with pytest.raises(NotMeasured) as said:
+            Prometheus(f"{server[0]}/{name}", timeout_s=0.3).query("up")
+        assert str(said.value).startswith(f"{server[0]}/{name}: ")
+        assert why in str(said.value)
+        assert "\n" not in str(said.value)
 
 
-def test_a_file_of_certificates_that_is_missing_is_an_error_of_the_measurement() -> None:
+def test_nobody_there() -> None:
+    for url in ("http://127.0.0.1:1", "http://[::1", "https://127.0.0.1:1"):
+        with pytest.raises(NotMeasured, match=r"^http"):
+            Prometheus(url, timeout_s=0.3).query("up")
     with pytest.raises(NotMeasured, match="No such file"):
         Prometheus("https://127.0.0.1:1", ca="/nowhere.pem").query("up")
 
