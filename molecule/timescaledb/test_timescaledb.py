@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -66,6 +67,30 @@ def test_what_a_standby_must_have_alike_is_alike(host, setting: str) -> None:
     values = {name: _sql(_there(host, name), f"SHOW {setting}")
               for name in ("mol-01", "mol-02", "mol-03")}
     assert len(set(values.values())) == 1, values
+
+
+def test_the_write_ahead_log_lies_where_it_was_given_a_place(host) -> None:
+    """On the primary since its creation, on a standby since its base backup."""
+    for there in (host, _there(host, "mol-02")):
+        assert there.file("/var/lib/postgresql/17/main/pg_wal").linked_to == "/srv/wal/17-main"
+        assert there.check_output("ls /srv/wal") == "17-main"
+        assert int(there.check_output("ls /srv/wal/17-main | grep -c '^0000'")) > 0
+
+
+def test_settings_follow_the_limits_of_the_service(host, play) -> None:
+    """Of a slice, which the check then shows; the machine's own figures are never used."""
+    dropin = "/etc/systemd/system/system-postgresql.slice.d/limit.conf"
+    host.check_output(f"mkdir -p $(dirname {dropin}) && printf '[Slice]\\nMemoryMax=768M\\nCPUQuota=100%%\\n' > {dropin}"
+                      " && systemctl daemon-reload")
+    try:
+        variables = {**_VARIABLES, "timescaledb_memory_mb": 0}
+        done = play("mol-01", [{**_ROLE, "vars": variables}], "--check", "--diff", "--tags", "timescaledb_preflight,timescaledb_configure")
+    finally:
+        host.check_output(f"rm {dropin} && systemctl daemon-reload")
+    assert done.returncode == 0, done.stdout
+    computed = f"+# For 768 MiB (limit of system-postgresql.slice) and 1 CPUs (of 0-{os.cpu_count() - 1})."
+    for line in (computed, "+shared_buffers = '192MB'", "+max_parallel_workers = '1'"):
+        assert line in done.stdout
 
 
 def test_pages_carry_checksums(host) -> None:
@@ -188,6 +213,11 @@ def test_information_module_tells_lag_and_slots(play) -> None:
     ("mol-01", {"timescaledb_allowed_networks": ["0.0.0.0/0"]}, "0.0.0.0/0 admits everybody"),
     ("mol-01", {"timescaledb_settings": {"synchronous_commit": "off"}}, "synchronous_commit guards replication"),
     ("mol-01", {"timescaledb_monitoring_password": "short"}, "password of hft_monitoring: shorter than 16"),
+    ("mol-01", {"timescaledb_memory_mb": 0}, "nothing limits the memory of postgresql@17-main.service"),
+    ("mol-02", {"timescaledb_wal_directory": ""}, "the write-ahead log of this cluster lies in /srv/wal/17-main"),
+    ("mol-02", {"timescaledb_min_free_mb": 1 << 30, "timescaledb_max_wal_size_mb": 1 << 30},
+     "MiB are free for /srv/wal/17-main; make room; timescaledb_max_wal_size_mb: 1073741824"),
+    ("mol-01", {"timescaledb_huge_pages": "on"}, "timescaledb_huge_pages: on, and"),
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str, variables: dict, named: str) -> None:
     there = _there(host, name)

@@ -9,8 +9,10 @@ import contextlib
 import os
 import pwd
 import re
+import shutil
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Callable
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
@@ -69,6 +71,12 @@ class Cluster:
     def standby_signal(self) -> bool:
         return self.host.path(f"{self.data_directory}/standby.signal").exists()
 
+    @property
+    def wal_directory(self) -> str:
+        """Where the write-ahead log really lies: pg_wal is a link when it has a place of its own."""
+        link = self.host.path(f"{self.data_directory}/pg_wal")
+        return os.readlink(link) if link.is_symlink() else f"{self.data_directory}/pg_wal"
+
     def state(self) -> str:
         """How the cluster stands, by asking it where it can be asked."""
         if not self.host.path(f"{self.data_directory}/PG_VERSION").exists():
@@ -103,6 +111,18 @@ class Cluster:
         databases = self.host.names(f"{self.data_directory}/base")
         files = [name for database in databases for name in self.host.names(f"{self.data_directory}/base/{database}")]
         return not any(_oid(name) >= _FIRST_USER_OID for name in [*databases, *files])
+
+    def put_in_place(self, directory: str) -> None:
+        """Make this the data directory in the place of the old one. A write-ahead log that has a place of its own keeps it."""
+        final, new = self.host.path(self.data_directory), self.host.path(directory)
+        former = final.with_name(f"{final.name}.before")
+        shutil.rmtree(former, ignore_errors=True)
+        if (final / "pg_wal").is_symlink():
+            _move_wal(new / "pg_wal", Path(self.wal_directory), final.stat())
+        if final.exists():
+            final.rename(former)
+        new.rename(final)
+        shutil.rmtree(former, ignore_errors=True)
 
     def control_data(self, run_command: Callable[..., tuple[int, str, str]], directory: str | None = None) -> dict[str, str]:
         """What pg_controldata prints, for a cluster that need not run."""
@@ -169,6 +189,21 @@ class Cluster:
                     raise HostError(f"{self.unit}: no answer within {timeout_s:.0f} s ({first_line(why)}); "
                                     f"read /var/log/postgresql/postgresql-{self.version}-{self.name}.log") from why
                 time.sleep(0.1)
+
+
+def _move_wal(new: Path, place: Path, owner: os.stat_result) -> None:
+    """The log of a new data directory, which may be a link already, goes to its place, on another file system too."""
+    staged, former = place.with_name(f"{place.name}.new"), place.with_name(f"{place.name}.before")
+    for leftover in (staged, former):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.move(str(new.resolve()), str(staged))
+    for path in (staged, *staged.rglob("*")):
+        os.chown(path, owner.st_uid, owner.st_gid)
+    new.unlink(missing_ok=True)
+    new.symlink_to(place)
+    place.rename(former)
+    staged.rename(place)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def rows(cursor: Any, query: str, arguments: tuple[Any, ...] = ()) -> list[dict[str, Any]]:

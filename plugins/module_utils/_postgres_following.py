@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import Any, Callable
 
@@ -84,16 +83,22 @@ class Following:
         if not self.host.path(f"{self.cluster.config_directory}/postgresql.conf").exists():
             raise HostError(f"{self.cluster.config_directory}: no configuration; create the cluster first (pg_createcluster)")
         final = self.host.path(self.cluster.data_directory)
-        scratch, former = f"{final}.base_backup", f"{final}.before_base_backup"
-        for leftover in (scratch, former):
-            shutil.rmtree(leftover, ignore_errors=True)
+        scratch = f"{final}.base_backup"
+        wal = f"{self.cluster.wal_directory}.base_backup" if (final / "pg_wal").is_symlink() else ""
+
+        def clean() -> None:
+            for directory in filter(None, (scratch, wal)):
+                shutil.rmtree(directory, ignore_errors=True)
+
+        clean()
         # Not under its own name: with a slot the backup reports what it flushed, and a commit must not count that as a standby's.
         source = self.upstream.conninfo(application_name="pg_basebackup")
         argv = as_superuser([self.cluster.program("pg_basebackup"), "--pgdata", scratch, "--no-password", "--checkpoint", "fast",
-                             "--wal-method", "stream", "--slot", self.wanted["primary_slot_name"], "--dbname", source])
+                             "--wal-method", "stream", "--slot", self.wanted["primary_slot_name"], "--dbname", source,
+                             *(["--waldir", wal] if wal else [])])
         rc, _out, err = run_command(argv, cwd="/")
         if rc != 0:
-            shutil.rmtree(scratch, ignore_errors=True)
+            clean()
             raise HostError(f"base backup from {self.upstream.host}: {reason(err)}")
         try:
             made = self.cluster.control_data(run_command, scratch).get("Database system identifier")
@@ -103,12 +108,9 @@ class Following:
             auto_conf.replace(with_settings(auto_conf.before or "", self.wanted), 0o600, SUPERUSER, SUPERUSER)
             self.signal(scratch).replace("", 0o600, SUPERUSER, SUPERUSER)
         except HostError:
-            shutil.rmtree(scratch, ignore_errors=True)
+            clean()
             raise
-        if os.path.exists(final):
-            os.rename(final, former)
-        os.rename(scratch, final)
-        shutil.rmtree(former, ignore_errors=True)
+        self.cluster.put_in_place(scratch)
 
 
 def reason(stderr: str) -> str:

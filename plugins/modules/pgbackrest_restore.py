@@ -104,8 +104,6 @@ differences:
   elements: dict
 """
 
-import os
-import shutil
 import time
 from typing import Any
 
@@ -173,7 +171,7 @@ class Restore:
             self.scratch.recover(self.given["timeout_s"])
             self.outcome["seconds"] = {"restore": round(copied - begin, 1), "recover": round(time.monotonic() - copied, 1)}
             self._finish()
-            self._put_in_place()
+            self.cluster.put_in_place(self.scratch.directory)
         except psycopg2.Error as wrong:
             raise HostError(f"recovered server in {self.scratch.directory}: {first_line(wrong)}; nothing was put in place") from wrong
         finally:
@@ -192,15 +190,6 @@ class Restore:
         self.outcome.update(timeline=told["timeline"], recovered_to=told["at"])
         self.scratch.forget_recovery()
         self.scratch.stop()
-
-    def _put_in_place(self) -> None:
-        final = str(self.cluster.host.path(self.cluster.data_directory))
-        former = f"{final}.before_restore"
-        shutil.rmtree(former, ignore_errors=True)
-        if os.path.exists(final):
-            os.rename(final, former)
-        os.rename(self.cluster.host.path(self.scratch.directory), final)
-        shutil.rmtree(former, ignore_errors=True)
 
 
 def main() -> None:

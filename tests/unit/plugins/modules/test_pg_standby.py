@@ -165,3 +165,33 @@ def test_settings_are_set_once_and_other_lines_stay() -> None:
 ])
 def test_the_end_of_a_failed_base_backup_is_told(stderr: str, said: str) -> None:
     assert said in reason(stderr)
+
+
+def test_a_new_data_directory_takes_the_place_of_the_old_one(tmp_path) -> None:
+    _file(tmp_path, "PG_VERSION", "old")
+    _file(tmp_path, "../main.base_backup/PG_VERSION", "new")
+    _cluster(tmp_path).put_in_place("/var/lib/postgresql/17/main.base_backup")
+    assert (tmp_path / _DATA / "PG_VERSION").read_text() == "new"
+    assert [path.name for path in (tmp_path / _DATA).parent.iterdir()] == ["main"]
+
+
+@pytest.mark.parametrize("own_place", [True, False])
+def test_a_write_ahead_log_with_a_place_of_its_own_keeps_it(tmp_path, own_place: bool) -> None:
+    """Whether the new directory comes with its log beside the old one's (base backup) or within itself (restore)."""
+    place = tmp_path / "srv/wal/17-main"
+    for path, text in {place / "log": "old", tmp_path / _DATA / "PG_VERSION": "old"}.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / _DATA / "pg_wal").symlink_to(place)
+    new = tmp_path / f"{_DATA}.new"
+    log = place.with_name("17-main.base_backup") if own_place else new / "pg_wal"
+    new.mkdir()
+    log.mkdir()
+    (log / "log").write_text("new")
+    if own_place:
+        (new / "pg_wal").symlink_to(log)
+    cluster = _cluster(tmp_path)
+    cluster.put_in_place(f"/{_DATA}.new")
+    assert cluster.wal_directory == str(place)
+    assert (place / "log").read_text() == "new"
+    assert [path.name for path in place.parent.iterdir()] == ["17-main"]
