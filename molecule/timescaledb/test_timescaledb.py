@@ -46,7 +46,7 @@ def _until(question, wanted, within_s: float = 30):
 
 def _fingerprint(host) -> str:
     """What a refused run must leave alone: files with their times, and how long the server has run."""
-    return host.check_output(f"find {_CONFIG} /var/lib/postgresql/replication.pgpass -type f -printf '%%p %%T@ %%m\\n' 2>/dev/null | sort;"
+    return host.check_output(f"find {_CONFIG} /var/lib/postgresql/replication.pgpass -type f -printf '%p %T@ %m\\n' 2>/dev/null | sort;"
                              " systemctl show -P MainPID -P ActiveEnterTimestamp postgresql@17-main.service")
 
 
@@ -225,6 +225,23 @@ def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str
     said = wrong_input(name, [{**_ROLE, "vars": {**_VARIABLES, **variables}}])
     assert named in said
     assert _fingerprint(there) == before
+
+
+def test_members_of_different_versions_are_refused(host, wrong_input) -> None:
+    """A standby without the library that the catalog names could answer nothing, and could never take over."""
+    standby = _there(host, "mol-03")
+    library = "/usr/lib/postgresql/17/lib/timescaledb-{}.so"
+    has = standby.check_output("basename $(ls /usr/lib/postgresql/17/lib/timescaledb-[0-9]*.so) .so").split("-")[1]
+    other = "2.0.0"
+    standby.check_output("mv %s %s", library.format(has), library.format(other))
+    try:
+        said = wrong_input("mol-01:mol-03", [{**_PREFLIGHT, "vars": _VARIABLES}])
+    finally:
+        standby.check_output("mv %s %s", library.format(other), library.format(has))
+    assert f"mol-03: has the libraries of TimescaleDB {other}, the catalog of mol-01 names {has}; bring all members to one version" in said
+    majors = {"ansible.builtin.set_fact": {"timescaledb_version": "{{ 17 if inventory_hostname == 'mol-01' else 16 }}"}}
+    said = wrong_input("mol-01:mol-03", [majors, {**_PREFLIGHT, "vars": _VARIABLES}])
+    assert "timescaledb_version: 17 here, 16 for other members" in said
 
 
 @pytest.mark.parametrize("settings", [{"shared_bufers": "1GB"}, {"work_mem": "many"}])

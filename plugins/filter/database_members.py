@@ -8,7 +8,8 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous impo
 
 # A taker farther behind would make the move as long as it takes to catch up.
 _LAG_LIMIT_BYTES = 16 << 20
-_NOTHING: dict = {"error": "", "say": "", "primary": "", "taker": "", "others": [], "members": [], "system_identifier": "", "move": False}
+_NOTHING: dict = {"error": "", "say": "", "primary": "", "taker": "", "others": [], "members": [], "system_identifier": "", "move": False,
+                  "packages": [], "behind": [], "takers": []}
 
 
 def database_switchover(answers: dict, wanted: str = "") -> dict:
@@ -46,6 +47,11 @@ def database_rows(answers: dict) -> list:
         rows.append({"member": host, "state": one["state"], "timeline": one.get("timeline", ""), "follows": one.get("follows", ""),
                      "lag": f"{lag} bytes" if lag is not None else one.get("why", "")})
     return rows
+
+
+def database_upgrade(answers: dict, versions: dict) -> dict:
+    """The order of an upgrade to what the package sources offer; versions: what pg_version_info said of each member."""
+    return _decision(_upgrade, answers, versions)
 
 
 class _Refused(Exception):
@@ -171,10 +177,50 @@ def _rejoin(answers: dict, wanted: list) -> dict:
             "system_identifier": answers[primary]["system_identifier"]}
 
 
+def _upgrade(answers: dict, versions: dict) -> dict:
+    primary = _the_primary(answers)
+    away = [host for host in sorted(answers) if answers[host]["state"] not in ("primary", "standby")]
+    if away:
+        raise _Refused(f"{away[0]}: is {answers[away[0]]['state']}; every member must have the new library before the extension is "
+                       "updated: bring it up, or take it out of the inventory")
+    standbys = _of(answers, "standby")
+    system = _one_system(answers, [primary, *standbys])
+    streaming = {one["name"] for answer in answers.values() for one in answer["standbys"] if one["state"] == "streaming"}
+    cut = [host for host in standbys if host not in streaming]
+    if cut:
+        raise _Refused(f"{cut[0]}: streams from nobody; bring it back first (playbook database_rejoin)")
+    offered = _one_offer({host: versions[host]["packages"] for host in [primary, *standbys]})
+    behind = [host for host in [*standbys, primary] if _packages(versions[host]) != offered or versions[host]["restart_needed"]]
+    synchronous = [one["name"] for one in answers[primary]["standbys"] if one["sync_state"] in ("quorum", "sync")]
+    old = [(name, version) for name, version in sorted(versions[primary]["catalog"].items()) if version != versions[primary]["library"]]
+    say = f"to {', '.join(f'{name} {version}' for name, version in sorted(offered.items()))}: "
+    say += f"{', '.join(behind)} one after the other, then the extension" if behind else "every member has it and runs it"
+    say += "".join(f"; {name} names TimescaleDB {version}" for name, version in old)
+    return {"primary": primary, "others": standbys, "members": [primary, *standbys], "system_identifier": system, "say": say,
+            "packages": [f"{name}={version}" for name, version in sorted(offered.items())], "behind": behind, "takers": sorted(synchronous),
+            "move": bool(behind or old)}
+
+
+def _packages(version: dict) -> dict:
+    return {name: one["installed"] for name, one in version["packages"].items()}
+
+
+def _one_offer(packages: dict) -> dict:
+    """Of each package the one version that all members can have."""
+    offered = {}
+    for name in sorted(next(iter(packages.values()))):
+        by_host = {host: one[name]["candidate"] or "nothing" for host, one in sorted(packages.items())}
+        if len(set(by_host.values())) > 1 or "nothing" in by_host.values():
+            said = ", ".join(f"{host} is offered {version}" for host, version in by_host.items())
+            raise _Refused(f"{name}: {said}; members of one cluster run one version: make their package sources alike, or pin it")
+        offered[name] = next(iter(by_host.values()))
+    return offered
+
+
 class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
-                "database_taker": database_taker, "database_rows": database_rows,
-                "database_rejoin": database_rejoin}
+                "database_taker": database_taker, "database_rows": database_rows, "database_rejoin": database_rejoin,
+                "database_upgrade": database_upgrade}

@@ -47,6 +47,21 @@ class Apt:
                 provided.setdefault(virtual.split("(")[0].strip(), version)
         return {**provided, **found}
 
+    def candidates(self, names: list[str]) -> dict[str, str]:
+        """The version of each package that an installation would bring, by the lists at hand; without those that no source has."""
+        if not names:
+            return {}
+        rc, out, err = self._run(["apt-cache", "policy", *names])
+        if rc != 0:
+            raise HostError(f"apt-cache policy: {_last(err)}; this module needs a Debian host with an intact apt")
+        found, name = {}, ""
+        for line in out.splitlines():
+            if not line.startswith(" "):
+                name = line.rstrip(":").split(":")[0]
+            elif line.strip().startswith("Candidate:") and "(none)" not in line:
+                found[name] = line.split(":", 1)[1].strip()
+        return found
+
     def list_age_s(self) -> float:
         """Seconds since the package lists were read from their sources; infinite when they never were."""
         stamps = [self._host.path(path) for path in ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists")]

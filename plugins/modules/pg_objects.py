@@ -59,11 +59,12 @@ options:
         type: str
         required: true
       owner:
-        description: Role that owns it.
+        description: Role that owns it; needed for one that does not exist yet, otherwise left alone when not given.
         type: str
-        required: true
       extensions:
-        description: Extensions in it, at whatever version they are; a missing one is created at the installed version.
+        description: >-
+          Extensions in it. C(NAME) is as wanted at whatever version it is, a missing one is created at the installed version;
+          C(NAME=VERSION) is brought to that version, whose files must be installed here and on every standby first.
         type: list
         elements: str
         default: []
@@ -126,6 +127,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_scram import fit
 
 # Postgres takes any name in quotes; these need none, which is what every other tool expects of them.
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+_EXTENSION = re.compile(r"[a-z_][a-z0-9_-]*(=[0-9][\w.-]*)?")
 # What a role that is no superuser needs as the source of pg_rewind (PostgreSQL 11 and newer, its own documentation).
 _REWIND = ("pg_ls_dir(text, boolean, boolean)", "pg_stat_file(text, boolean)", "pg_read_binary_file(text)",
            "pg_read_binary_file(text, bigint, bigint, boolean)")
@@ -165,7 +167,7 @@ def main() -> None:
         "member_of": {"type": "list", "elements": "str", "default": []},
     }
     database = {
-        "name": {"type": "str", "required": True}, "owner": {"type": "str", "required": True},
+        "name": {"type": "str", "required": True}, "owner": {"type": "str"},
         "extensions": {"type": "list", "elements": "str", "default": []},
     }
     module = AnsibleModule(
@@ -199,6 +201,9 @@ def refuse_bad_input(given: dict[str, Any]) -> None:
         wrong = [name for name in names if not _NAME.fullmatch(name)]
         problems += [f"{option}: {name!r}: expected a lower-case name of letters, digits and _" for name in wrong]
         problems += [f"{option}: {name}: listed twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    for one in (one for database in given["databases"] for one in database["extensions"]):
+        if not _EXTENSION.fullmatch(one):
+            problems.append(f"extensions: {one!r}: expected NAME or NAME=VERSION")
     if problems:
         raise HostError("; ".join(problems))
 
@@ -234,15 +239,16 @@ def other_statements(given: dict[str, Any], found: Found) -> list[Statement]:
     """Databases, their extensions and slots, each a statement that no transaction can hold together with another."""
     statements = []
     for database in given["databases"]:
-        name, owner = database["name"], database["owner"]
+        name, owner = database["name"], database.get("owner")
+        if name not in found.databases and not owner:
+            raise HostError(f"databases: {name}: does not exist and has no owner; give the role that is to own it")
         if name not in found.databases:
             statements.append(Statement(f'CREATE DATABASE "{name}" OWNER "{owner}"', Difference("live", name, None, f"owner {owner}")))
-        elif found.databases[name] != owner:
+        elif owner and found.databases[name] != owner:
             statements.append(Statement(f'ALTER DATABASE "{name}" OWNER TO "{owner}"',
                                         Difference("live", name, f"owner {found.databases[name]}", f"owner {owner}")))
-        lacking = [extension for extension in database["extensions"] if extension not in found.extensions.get(name, {})]
-        statements += [Statement(f'CREATE EXTENSION "{one}"', Difference("live", f"{name} (extension {one})", None, "installed"), name)
-                       for one in lacking]
+        for wanted in database["extensions"]:
+            statements += _extension(name, wanted, found.extensions.get(name, {}))
     for slot in given["slots"]:
         kind = found.slots.get(slot)
         if kind not in (None, "physical"):
@@ -251,6 +257,18 @@ def other_statements(given: dict[str, Any], found: Found) -> list[Statement]:
             statements.append(Statement(f"SELECT pg_create_physical_replication_slot('{slot}', true)",
                                         Difference("live", f"{slot} (slot)", None, "physical")))
     return statements
+
+
+def _extension(database: str, wanted: str, found: dict[str, str]) -> list[Statement]:
+    """Each is the first statement of its session: a session that has loaded an extension's library keeps that version."""
+    name, _equals, version = wanted.partition("=")
+    where = f"{database} (extension {name})"
+    if name not in found:
+        at = f" VERSION '{version}'" if version else ""
+        return [Statement(f'CREATE EXTENSION "{name}"{at}', Difference("live", where, None, version or "installed"), database)]
+    if version and found[name] != version:
+        return [Statement(f"ALTER EXTENSION \"{name}\" UPDATE TO '{version}'", Difference("live", where, found[name], version), database)]
+    return []
 
 
 def _plan(given: dict[str, Any], found: Found, cluster: Cluster, plan: Plan) -> None:

@@ -12,6 +12,7 @@ from ansible_collections.hft.ops.plugins.filter.database_members import (
     database_rejoin,
     database_switchover,
     database_taker,
+    database_upgrade,
 )
 
 _SET = 'ANY 1 ("db", "p1", "p2")'
@@ -105,3 +106,45 @@ def test_whoever_does_not_follow_the_newest_primary_rejoins() -> None:
     assert "is the primary" in database_rejoin(_cluster(), ["db"])["error"]
     assert database_rejoin(_cluster())["move"] is False
     assert database_rejoin({"db": None, "p1": _member("stopped")})["error"].startswith("no primary answers")
+
+
+def _versions(installed: str = "17.10", candidate: str = "17.11", library: str = "2.19.3", restart: bool = False) -> dict:
+    return {"packages": {"postgresql-17": {"installed": installed, "candidate": candidate}}, "restart_needed": restart,
+            "catalog": {"hft_db": "2.19.3"}, "library": library}
+
+
+def _all(**more: dict) -> dict:
+    return {**{host: _versions() for host in ("db", "p1", "p2")}, **more}
+
+
+def _both() -> dict:
+    """Both standbys stream."""
+    return _cluster(db=_member("primary", standbys=(_follower("p1"), _follower("p2"))))
+
+
+def test_an_upgrade_goes_over_the_standbys_to_the_primary() -> None:
+    found = database_upgrade(_both(), _all())
+    assert (found["error"], found["primary"], found["others"], found["behind"]) == ("", "db", ["p1", "p2"], ["p1", "p2", "db"])
+    assert (found["packages"], found["takers"], found["move"]) == (["postgresql-17=17.11"], ["p1", "p2"], True)
+
+
+def test_an_upgrade_that_broke_off_is_continued_where_it_was() -> None:
+    done, installed = _versions("17.11"), _versions("17.11", restart=True)
+    assert database_upgrade(_both(), _all(p1=done, p2=installed))["behind"] == ["p2", "db"]
+    found = database_upgrade(_both(), {host: _versions("17.11", library="2.20.0") for host in ("db", "p1", "p2")})
+    assert (found["behind"], found["move"]) == ([], True)
+    assert found["say"].endswith("hft_db names TimescaleDB 2.19.3")
+    assert database_upgrade(_both(), dict.fromkeys(_HEALTHY, done))["move"] is False
+
+
+@pytest.mark.parametrize(("answers", "versions", "said"), [
+    (_both(), _all(p2=_versions(candidate="17.12")), "postgresql-17: db is offered 17.11, p1 is offered 17.11, p2 is offered 17.12"),
+    (_both(), _all(p2=_versions(candidate="")), "p2 is offered nothing"),
+    ({**_both(), "p1": _member("stopped")}, _all(), "p1: is stopped; every member must have the new library"),
+    (_cluster(db=_member("primary", standbys=(_follower("p1"),))), _all(), "p2: streams from nobody"),
+    (_cluster(db=_member("standby", "x")), _all(), "no primary answers"),
+])
+def test_an_upgrade_is_refused_where_members_would_differ(answers: dict, versions: dict, said: str) -> None:
+    found = database_upgrade(answers, versions)
+    assert said in found["error"]
+    assert found["move"] is False

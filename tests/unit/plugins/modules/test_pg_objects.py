@@ -73,6 +73,21 @@ def test_a_logical_slot_of_that_name_is_refused():
 
 def test_all_bad_names_are_told_at_once():
     with pytest.raises(HostError) as wrong:
-        refuse_bad_input(_wanted([{"name": 'a"b'}], ["prod-01", "s", "s"], [_role("x; DROP")]))
+        refuse_bad_input(_wanted([{"name": 'a"b', "extensions": []}], ["prod-01", "s", "s"], [_role("x; DROP")]))
     for part in ("databases: 'a\"b'", "slots: 'prod-01'", "slots: s: listed twice", "roles: 'x; DROP'"):
         assert part in str(wrong.value)
+
+
+def test_an_extension_is_brought_to_the_version_that_is_named():
+    databases = [{"name": "d", "owner": None, "extensions": ["timescaledb=2.20.0", "kept", "there=1.0"]}]
+    found = Found(databases={"d": "o"}, extensions={"d": {"timescaledb": "2.19.3", "kept": "1.1", "there": "1.0"}})
+    [update] = other_statements(_wanted(databases), found)
+    assert (update.sql, update.database) == ("ALTER EXTENSION \"timescaledb\" UPDATE TO '2.20.0'", "d")
+    assert (update.difference.before, update.difference.after) == ("2.19.3", "2.20.0")
+    with pytest.raises(HostError, match="extensions: \"x'; DROP\": expected NAME or NAME=VERSION"):
+        refuse_bad_input(_wanted([{"name": "d", "extensions": ["x'; DROP"]}]))
+
+
+def test_a_database_to_come_needs_an_owner():
+    with pytest.raises(HostError, match=r"^databases: d: does not exist and has no owner"):
+        other_statements(_wanted([{"name": "d", "owner": None, "extensions": []}]), Found())
