@@ -208,6 +208,9 @@ def test_information_module_tells_lag_and_slots(play) -> None:
     ("mol-01", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]}, "is a running primary"),
     ("mol-02", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]},
      "in reality is a standby (of mol-01"),
+    ("mol-02", {"timescaledb_replication_password": "this-is-not-the-password"}, "primary mol-01:5432 as hft_replication: the password is refused"),
+    ("mol-02", {"timescaledb_make_certificates": False, "timescaledb_tls_certificate": "/srv/expired.crt"},
+     "/srv/expired.crt on mol-02: Certificate will expire; put one there that is good"),
     ("mol-02", {"timescaledb_primary_address": "mol-02"}, "primary_host mol-02: is this host itself"),
     ("mol-02", {"timescaledb_standby_hosts": ["mol-01", "mol-02"]}, "names the primary mol-01; a server cannot follow itself"),
     ("mol-01", {"timescaledb_allowed_networks": ["0.0.0.0/0"]}, "0.0.0.0/0 admits everybody"),
@@ -221,6 +224,9 @@ def test_information_module_tells_lag_and_slots(play) -> None:
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str, variables: dict, named: str) -> None:
     there = _there(host, name)
+    if "expired" in named:
+        there.check_output("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout /dev/null -subj /CN=mol-02"
+                           " -not_before 20200101000000Z -not_after 20200201000000Z -out /srv/expired.crt")
     before = _fingerprint(there)
     said = wrong_input(name, [{**_ROLE, "vars": {**_VARIABLES, **variables}}])
     assert named in said
@@ -242,6 +248,23 @@ def test_members_of_different_versions_are_refused(host, wrong_input) -> None:
     majors = {"ansible.builtin.set_fact": {"timescaledb_version": "{{ 17 if inventory_hostname == 'mol-01' else 16 }}"}}
     said = wrong_input("mol-01:mol-03", [majors, {**_PREFLIGHT, "vars": _VARIABLES}])
     assert "timescaledb_version: 17 here, 16 for other members" in said
+
+
+def test_two_primaries_are_refused_with_both_names(wrong_input) -> None:
+    each = {"ansible.builtin.set_fact": {"timescaledb_primary_host": "{{ inventory_hostname }}"}}
+    alike = {name: value for name, value in _VARIABLES.items() if name != "timescaledb_primary_host"}
+    said = wrong_input("mol-01:mol-02", [each, {**_PREFLIGHT, "vars": alike}])
+    assert "timescaledb_primary_host: mol-01 here, mol-02 for other members; one cluster has one primary" in said
+
+
+def test_a_slot_that_is_not_there_cuts_nobody_off(host, wrong_input) -> None:
+    standby = _there(host, "mol-03")
+    before = _sql(standby, "SHOW primary_slot_name", "postgres")
+    upstream = {"primary_host": "mol-01", "user": "hft_replication", "password": _VARIABLES["timescaledb_replication_password"],
+                "application_name": "mol-03", "sslmode": "verify-full", "sslrootcert": "/etc/postgresql/tls/authority.crt"}
+    said = wrong_input("mol-03", [{"hft.ops.pg_standby": {**upstream, "slot": "gone"}}])
+    assert "slot gone: does not exist on mol-01; name this host among the standbys there" in said
+    assert _sql(standby, "SHOW primary_slot_name", "postgres") == before
 
 
 @pytest.mark.parametrize("settings", [{"shared_bufers": "1GB"}, {"work_mem": "many"}])

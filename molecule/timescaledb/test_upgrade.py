@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An upgrade of a real cluster, from packages that differ in their version alone: the order, what is kept, what is refused."""
+"""An upgrade of a real cluster, from packages that differ in their version alone: the order, what is kept, what is refused; and the
+changes of primary that come with it."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ _LIBRARIES = "/usr/lib/postgresql/17/lib"
 # A source of packages on the host itself: those installed, under a later version.
 _OFFER = """
 set -e
+rm -rf /srv/offer /etc/apt/sources.list.d/offer.list && apt-get update -q >/dev/null
 mkdir -p /srv/offer && cd /srv/offer
 for name in {names}; do
     apt-get download -q "$name" >/dev/null
@@ -38,14 +40,26 @@ def _there(host, name: str):
     return host.get_host(f"ssh://{name}", ssh_config=host.backend.ssh_config, sudo=True)
 
 
-def _upgrade(*options: str) -> subprocess.CompletedProcess[str]:
+def _playbook(name: str, *options: str) -> subprocess.CompletedProcess[str]:
     argv = ["ansible-playbook", f"--inventory={_ROOT}/molecule/inventory", "-e", f"@{_ROOT}/molecule/timescaledb/variables.yml",
-            "-e", "database_hosts=mol-01:mol-02:mol-03", *options, str(_ROOT / "playbooks/database_upgrade.yml")]
+            "-e", "database_hosts=mol-01:mol-02:mol-03", *options, str(_ROOT / f"playbooks/{name}.yml")]
     return subprocess.run(argv, cwd=_ROOT, capture_output=True, text=True, check=False)
+
+
+def _upgrade(*options: str) -> subprocess.CompletedProcess[str]:
+    return _playbook("database_upgrade", *options)
 
 
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
+
+
+def _sql(host, query: str) -> str:
+    return host.check_output("cd / && runuser -u postgres -- psql -XAtq -c %s", query)
+
+
+def _followers(host) -> list[str]:
+    return _sql(host, "SELECT application_name FROM pg_stat_replication WHERE state = 'streaming' ORDER BY 1").splitlines()
 
 
 def _started(host) -> dict[str, str]:
@@ -65,7 +79,6 @@ def test_members_that_are_offered_the_same_are_upgraded_standbys_first(host) -> 
     assert "+later2; members of one cluster run one version" in _said(refused)
     assert _started(host) == before
 
-    _there(host, "mol-03").check_output("rm -r /srv/offer")
     _there(host, "mol-03").check_output(_OFFER.format(names=" ".join(_PACKAGES), suffix="+later1"))
     planned = _upgrade("--check", "-e", "database_upgrade_restart_primary=true")
     assert planned.returncode == 0, planned.stdout
@@ -81,11 +94,25 @@ def test_members_that_are_offered_the_same_are_upgraded_standbys_first(host) -> 
     assert [name for name in _MEMBERS if after[name] != before[name]] == ["mol-02", "mol-03"]
     assert "+later1" in _there(host, "mol-02").check_output("dpkg-query -f '${Version}' -W postgresql-17-timescaledb")
 
-    done = _upgrade("-e", "database_upgrade_restart_primary=true")
+    moved = _playbook("database_switchover", "-e", "database_to=mol-02")
+    assert moved.returncode == 0, moved.stdout
+    assert _followers(_there(host, "mol-02")) == ["mol-01", "mol-03"]
+    done = _upgrade()
     assert done.returncode == 0, done.stdout
     assert f"the catalog names {version}" in _said(done)
     assert _started(host)["mol-01"] != before["mol-01"]
     for name in _MEMBERS:
         assert _there(host, name).check_output("ls %s | grep -c 'timescaledb-[0-9]'", _LIBRARIES) == "1"
         assert not _there(host, name).file(f"/var/lib/postgresql/kept-libraries/timescaledb-{version}.so").exists
-    assert "changed=0" in _said(_upgrade()), "again changes nothing"
+    again = _upgrade()
+    assert "every member has it and runs it" in _said(again), again.stdout
+
+    _there(host, "mol-02").check_output("systemctl stop postgresql@17-main.service")
+    moved = _playbook("database_failover")
+    assert moved.returncode == 0, moved.stdout
+    taker = "mol-01" if "mol-01 is the primary on timeline" in _said(moved) else "mol-03"
+    slots = _sql(_there(host, taker), "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots")
+    assert slots == " ".join(name.replace("-", "_") for name in _MEMBERS if name != taker)
+    back = _playbook("database_rejoin")
+    assert back.returncode == 0, back.stdout
+    assert _followers(_there(host, taker)) == [name for name in _MEMBERS if name != taker]

@@ -18,6 +18,15 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_migrations impor
 _ADVISORY_LOCK = 0x6866_745F_6D69_6772
 # What an engine calls the session that keeps its lease.
 _ENGINE = "hft_system lease"
+# Who streams, and whose slot waits for somebody that is away.
+_LAGS = """
+SELECT application_name AS name, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint AS lag FROM pg_stat_replication
+WHERE state = 'streaming' AND replay_lsn IS NOT NULL
+UNION ALL
+SELECT 'the standby of slot ' || slot_name, pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn)::bigint FROM pg_replication_slots
+WHERE slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL
+ORDER BY 1
+"""
 
 
 class Database:
@@ -49,6 +58,11 @@ class Database:
         with self._transaction() as cursor:
             cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s", (_ENGINE,))
             return cursor.fetchone()[0]
+
+    def lags(self) -> list[tuple[str, int]]:
+        """How many bytes of the log each standby has not replayed."""
+        with self._transaction() as cursor:
+            return [(row["name"], row["lag"]) for row in rows(cursor, _LAGS)]
 
     def lock(self) -> None:
         """For the whole session: a second run waits lock_timeout_ms, then ends."""

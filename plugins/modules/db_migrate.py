@@ -83,6 +83,12 @@ options:
     description: Milliseconds that one statement may take at most.
     type: int
     default: 600000
+  max_lag_bytes:
+    description:
+      - Refuse while a standby that streams, or one whose slot waits for it, has not replayed so many bytes of the log. A migration that writes
+        much would put it behind farther, and no move to it could be made. V(0) does not ask.
+    type: int
+    default: 0
 requirements:
   - python3-psycopg2, sqitch and libdbd-pg-perl on the host
 notes:
@@ -210,11 +216,20 @@ class Run:
             plan.change(Difference("persisted", f"{self.given['database']}: registry of sqitch",
                                    *(f"version {version}" if version else None for version in (registered, self.current))),
                         write=lambda: self._adopt(registered))
+        if todo and self.database and self.given["max_lag_bytes"]:
+            self._refuse_lag()
         self.todo = todo
         before, after = (None, "applied") if self.forwards else ("applied", None)
         found = [Difference("persisted", f"{self.given['database']}: {one.label}", before, after) for one in todo]
         if found:
             plan.change(*found, write=self._migrate)
+
+    def _refuse_lag(self) -> None:
+        allowed = self.given["max_lag_bytes"]
+        behind = [f"{name} is {lag} bytes behind" for name, lag in self.database.lags() if lag > allowed]
+        if behind:
+            raise HostError(f"{', '.join(behind)}, {allowed} are allowed (max_lag_bytes); wait until it has caught up, bring it back, or "
+                            "drop its slot if it is gone for good")
 
     def _adopt(self, registered: int) -> None:
         """Bring sqitch's registry in line with schema_version, without running a file."""
@@ -278,6 +293,7 @@ def main() -> None:
         "lock_timeout_ms": {"type": "int", "default": 500},
         "lock_attempts": {"type": "int", "default": 5},
         "statement_timeout_ms": {"type": "int", "default": 600000},
+        "max_lag_bytes": {"type": "int", "default": 0},
         **CLUSTER_ARGUMENTS,
     }
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True, mutually_exclusive=[("directory", "files")],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: pg_objects
-short_description: Roles, databases, extensions and replication slots of a PostgreSQL primary in one call
+short_description: Roles, databases, extensions and replication slots of a PostgreSQL server in one call
 version_added: 0.1.0
 description:
   - States what must exist inside a server and makes what is missing or differs; what is there and not named is left alone.
@@ -72,6 +72,7 @@ options:
     description:
       - Physical replication slots. They keep the write-ahead log from the moment of their creation, or the primary could recycle
         what the first base backup starts from.
+      - A standby can have slots too, for who is to follow it once it is the primary, or already; it can have nothing else of its own.
     type: list
     elements: str
     default: []
@@ -184,7 +185,7 @@ def main() -> None:
     cluster = Cluster(Host(), given["version"], given["cluster"], given["port"])
     try:
         refuse_bad_input(given)
-        found = _ask(cluster, [one["name"] for one in given["databases"]], module.check_mode)
+        found = _ask(cluster, given, module.check_mode)
         if found is not None:
             _plan(given, found, cluster, plan)
             plan.run()
@@ -295,18 +296,18 @@ def _execute(cluster: Cluster, statements: list[Statement], database: str) -> No
         raise HostError(f"{at.difference.path}: the server refused it: {first_line(why)}") from why
 
 
-def _ask(cluster: Cluster, databases: list[str], check_mode: bool) -> Found | None:
+def _ask(cluster: Cluster, given: dict[str, Any], check_mode: bool) -> Found | None:
     """What the server has; None when check mode meets one that is down, which keeps its objects."""
     state = cluster.state()
-    if state == STANDBY:
-        raise HostError(f"{cluster.unit}: is a standby; objects are made on the primary, which streams them")
-    if state != PRIMARY:
+    if state == STANDBY and (given["roles"] or given["databases"]):
+        raise HostError(f"{cluster.unit}: is a standby; roles and databases are made on the primary, which streams them")
+    if state not in (PRIMARY, STANDBY):
         if check_mode:
             return Found() if state in (ABSENT, FRESH) else None
         raise HostError(f"{cluster.unit}: is {state}; start it first")
     with cluster.session() as cursor:
         found = _found(cursor)
-    for database in sorted(set(databases) & set(found.databases)):
+    for database in sorted({one["name"] for one in given["databases"]} & set(found.databases)):
         with cluster.session(database) as cursor:
             installed = rows(cursor, "SELECT extname, extversion FROM pg_extension")
             found.extensions[database] = {row["extname"]: row["extversion"] for row in installed}

@@ -17,7 +17,7 @@ description:
   - The proof of a planned one is the last record of the log. With O(after=clean_shutdown) the standby waits until its
     primary has shut down and the shutdown checkpoint, the last thing a primary writes, has arrived; then it promotes at once.
     When it does not come within O(wait_s), nothing is promoted.
-  - O(step=prepare) makes the slots of the future followers, while this is still a standby.
+  - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short.
   - Where the proof cannot be had, O(accept_loss) promotes all the same. The server then comes up without a network address,
     all leases are vacated and 2^20 is added to each epoch, and only then it accepts connections again.
   - A primary stays as it is, and nothing is reported as changed.
@@ -66,11 +66,6 @@ options:
     description: Promote without a proof. What may be lost is told in RV(loss).
     type: bool
     default: false
-  followers:
-    description: Physical slots for the standbys that will follow this server (O(step=prepare) and O(step=promote)).
-    type: list
-    elements: str
-    default: []
   database:
     description: Database with the leases.
     type: str
@@ -222,19 +217,10 @@ class Member:
 
     # -- prepare
 
-    def lacking_slots(self) -> list[str]:
-        with self.cluster.session() as cursor:
-            there = {row["slot_name"] for row in rows(cursor, "SELECT slot_name FROM pg_replication_slots")}
-        return [slot for slot in self.given["followers"] if slot not in there]
-
     def restartpoint(self) -> None:
         """The look for the primary's last record begins there."""
         with self.cluster.session() as cursor:
             cursor.execute("CHECKPOINT")
-
-    def make_slot(self, slot: str) -> None:
-        with self.cluster.session() as cursor:
-            cursor.execute("SELECT pg_create_physical_replication_slot(%s, true)", (slot,))
 
     # -- detach
 
@@ -348,7 +334,6 @@ def main() -> None:
             "after": {"type": "str", "choices": ["detach", "clean_shutdown"], "default": "detach"},
             "detached": {"type": "list", "elements": "dict", "default": [], "options": answer},
             "accept_loss": {"type": "bool", "default": False},
-            "followers": {"type": "list", "elements": "str", "default": []},
             "database": {"type": "str", "default": "hft_db"},
             "wait_s": {"type": "int", "default": 60},
             **CLUSTER_ARGUMENTS,
@@ -380,8 +365,6 @@ def _plan(member: Member, plan: Plan) -> None:
     if given["step"] == "detach":
         _plan_detach(member, plan)
         return
-    for slot in member.lacking_slots():
-        plan.change(Difference("live", f"{slot} (slot)", None, "physical"), write=lambda slot=slot: member.make_slot(slot))
     if given["step"] == "promote":
         _plan_promote(member, plan, found)
     elif not plan.check_mode:

@@ -111,6 +111,13 @@ class Standby:
         if own:
             raise HostError(f"primary_host {self.upstream.host}: is this host itself; name the server that this standby is to follow")
 
+    def refuse_a_lost_slot(self) -> None:
+        """A standby that asks for a slot which is not there gets nothing at all."""
+        slot = self.following.wanted["primary_slot_name"]
+        if not self.upstream.keeps_slot(self.password, slot):
+            raise HostError(f"slot {slot}: does not exist on {self.upstream.host}; name this host among the standbys there "
+                            "(timescaledb_standby_hosts) and run the primary's part first, which makes it")
+
     def identity(self) -> Identity | None:
         """Who the primary is; None when that cannot be known before the real run."""
         try:
@@ -140,8 +147,8 @@ def main() -> None:
     try:
         state = standby.cluster.state()
         standby.refuse_what_is_not_ours(state)
-        plan.file(host.owned_file(standby.upstream.passfile), standby.upstream.passfile_line(standby.password), 0o600, SUPERUSER, SUPERUSER,
-                  secret=True)
+        new_password = plan.file(host.owned_file(standby.upstream.passfile), standby.upstream.passfile_line(standby.password), 0o600,
+                                 SUPERUSER, SUPERUSER, secret=True)
         if state in (ABSENT, FRESH):
             identity = standby.identity()
             if identity:
@@ -154,10 +161,13 @@ def main() -> None:
             own, streaming = standby.local(state)
             settings = standby.following.settings()
             stale = {name: value for name, value in standby.following.wanted.items() if settings.get(name) != value}
-            if stale or not streaming:
+            # A password that is about to be rotated on the primary does not fit before that, which check mode cannot do.
+            if stale or not streaming or (new_password and not module.check_mode):
                 try:
                     identity = standby.upstream.identify(standby.password)
                     standby.following.refuse_a_foreign_system(identity, own)
+                    if not module.check_mode:
+                        standby.refuse_a_lost_slot()
                 except Unreachable as why:
                     if stale and not module.check_mode:
                         raise

@@ -23,7 +23,7 @@ _CUT = [{"name": "p1", "timeline": 1, "flushed_lsn": "0/A0"}, {"name": "p2", "ti
 def _member(state: str = STANDBY, **more: object) -> Member:
     given = {"version": 17, "cluster": "main", "port": 5432, "step": "promote", "system_identifier": "7", "name": "p1",
              "former_primary": "db", "after": "detach",
-             "detached": _CUT, "accept_loss": False, "followers": [], "database": "hft_db", "wait_s": 1, **more}
+             "detached": _CUT, "accept_loss": False, "database": "hft_db", "wait_s": 1, **more}
     member = Member(SimpleNamespace(params=given, run_command=None))
     member.cluster = SimpleNamespace(state=lambda: state, data_directory="/nowhere")
     member.stand = lambda: dict(_FOUND)
