@@ -230,8 +230,8 @@ def test_the_schema_goes_back_and_forth(host, steps) -> None:
 
 
 _EXPAND = {
-    "008_route.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders ADD COLUMN IF NOT EXISTS route text;\n",
-    "rollback/008_rollback.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders DROP COLUMN IF EXISTS route;\n",
+    "010_route.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders ADD COLUMN IF NOT EXISTS route text;\n",
+    "rollback/010_rollback.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders DROP COLUMN IF EXISTS route;\n",
 }
 _NS = 1_700_000_000_000_000_000
 _ORDER = {"strategy": "trial", "epoch": 1, "engine": "blue/1", "seq": 1, "sent_ns": _NS, "venue": "paper", "symbol": "BTC-USD",

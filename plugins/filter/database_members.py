@@ -54,6 +54,11 @@ def database_upgrade(answers: dict, versions: dict) -> dict:
     return _decision(_upgrade, answers, versions)
 
 
+def database_degrade(answers: dict, end: bool = False, lost: list | None = None) -> dict:
+    """The primary that is to acknowledge alone, or to hold again, and the members that answer."""
+    return _decision(_degrade, answers, end, lost or [])
+
+
 class _Refused(Exception):
     """One line for the operator."""
 
@@ -181,7 +186,8 @@ def _upgrade(answers: dict, versions: dict) -> dict:
     primary = _the_primary(answers)
     away = [host for host in sorted(answers) if answers[host]["state"] not in ("primary", "standby")]
     if away:
-        raise _Refused(f"{away[0]}: is {answers[away[0]]['state']}; every member must have the new library before the extension is "
+        stands = answers[away[0]]["state"]
+        raise _Refused(f"{away[0]}: is {stands}; every member must have the new library before the extension is "
                        "updated: bring it up, or take it out of the inventory")
     standbys = _of(answers, "standby")
     system = _one_system(answers, [primary, *standbys])
@@ -199,6 +205,21 @@ def _upgrade(answers: dict, versions: dict) -> dict:
     return {"primary": primary, "others": standbys, "members": [primary, *standbys], "system_identifier": system, "say": say,
             "packages": [f"{name}={version}" for name, version in sorted(offered.items())], "behind": behind, "takers": sorted(synchronous),
             "move": bool(behind or old)}
+
+
+def _degrade(answers: dict, end: bool, lost: list) -> dict:
+    for one in lost:
+        _known(answers, one, "database_lost")
+    primary = _the_primary(answers)
+    others = [host for host in sorted(answers) if host != primary and answers[host]["state"] != "silent"]
+    candidates = parse(answers[primary]["synchronous_standby_names"]).without(primary).names
+    silent = [name for name in candidates if name not in [*others, *lost]]
+    if silent and not end:
+        raise _Refused(f"{silent[0]}: does not answer, so it may be promoted elsewhere while {primary} acknowledges alone; power it off "
+                       f"and keep it off, and say so: -e '{{\"database_lost\": [\"{silent[0]}\"]}}'")
+    say = f"{primary} waits for a standby again" if end else f"{primary} acknowledges alone"
+    return {"primary": primary, "others": others, "members": [primary, *others], "say": say,
+            "system_identifier": answers[primary]["system_identifier"]}
 
 
 def _packages(version: dict) -> dict:
@@ -223,4 +244,4 @@ class FilterModule:
     def filters(self) -> dict:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
                 "database_taker": database_taker, "database_rows": database_rows, "database_rejoin": database_rejoin,
-                "database_upgrade": database_upgrade}
+                "database_upgrade": database_upgrade, "database_degrade": database_degrade}

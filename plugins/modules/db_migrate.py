@@ -85,8 +85,8 @@ options:
     default: 600000
   max_lag_bytes:
     description:
-      - Refuse while a standby that streams, or one whose slot waits for it, has not replayed so many bytes of the log. A migration that writes
-        much would put it behind farther, and no move to it could be made. V(0) does not ask.
+      - Refuse while a standby that streams, or one whose slot waits for it, has not replayed so many bytes of the log. A migration that
+        writes much would put it behind farther, and no move to it could be made. V(0) does not ask.
     type: int
     default: 0
 requirements:

@@ -20,6 +20,7 @@ description:
   - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short.
   - Where the proof cannot be had, O(accept_loss) promotes all the same. The server then comes up without a network address,
     all leases are vacated and 2^20 is added to each epoch, and only then it accepts connections again.
+  - A primary that was degraded (M(hft.ops.pg_degrade)) acknowledged alone: no cut proves anything then, and it is a loss to be accepted.
   - A primary stays as it is, and nothing is reported as changed.
 options:
   step:
@@ -169,6 +170,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     rows,
     settings_of,
 )
+from ansible_collections.hft.ops.plugins.module_utils._postgres_degraded import degraded
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
 from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import SynchronousSet, lsn, parse
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import settings_in
@@ -254,6 +256,10 @@ class Member:
 
     def synchronous(self, found: dict[str, Any]) -> SynchronousSet:
         return parse(found["synchronous"]).without(self.given["former_primary"])
+
+    def alone(self) -> str:
+        """Why no cut proves anything: the primary acknowledged without anybody."""
+        return degraded(self.cluster, self.given["database"])
 
     def await_clean_shutdown(self) -> None:
         """Return when the primary has shut down and its last record is here."""
@@ -381,7 +387,7 @@ def _plan_detach(member: Member, plan: Plan) -> None:
 
 def _plan_promote(member: Member, plan: Plan, found: dict[str, Any]) -> None:
     given = member.given
-    lacking = "" if given["after"] == "clean_shutdown" else member.missing_proof(found)
+    lacking = "" if given["after"] == "clean_shutdown" else member.missing_proof(found) or member.alone()
     if lacking and not given["accept_loss"]:
         since = found["heard_ago_s"]
         lost = f"up to {since:.0f} s of commits" if since >= 0 else "commits, of how long nobody knows: none arrived since it was started"

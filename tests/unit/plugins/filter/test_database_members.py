@@ -8,6 +8,7 @@ import copy
 
 import pytest
 from ansible_collections.hft.ops.plugins.filter.database_members import (
+    database_degrade,
     database_failover,
     database_rejoin,
     database_switchover,
@@ -148,3 +149,16 @@ def test_an_upgrade_is_refused_where_members_would_differ(answers: dict, version
     found = database_upgrade(answers, versions)
     assert said in found["error"]
     assert found["move"] is False
+
+
+def test_a_primary_degrades_once_every_candidate_is_marked_or_off() -> None:
+    alone = _cluster(db=_member("primary"), p1=_member("stopped"), p2=None)
+    assert "p2: does not answer, so it may be promoted elsewhere" in database_degrade(alone)["error"]
+    found = database_degrade(alone, lost=["p2"])
+    assert (found["error"], found["primary"], found["others"], found["system_identifier"]) == ("", "db", ["p1"], "7")
+    assert "database_lost=p9: no such member" in database_degrade(alone, lost=["p9"])["error"]
+    assert "no primary answers" in database_degrade(_cluster(db=None))["error"]
+
+
+def test_the_way_back_asks_for_no_candidate() -> None:
+    assert database_degrade(_cluster(p2=None), end=True)["others"] == ["p1"]

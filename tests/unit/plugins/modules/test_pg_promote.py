@@ -20,14 +20,14 @@ _RUNNING = "rmgr: Standby     len (rec/tot): 50/50, tx: 0, lsn: 0/3, prev 0/2, d
 _CUT = [{"name": "p1", "timeline": 1, "flushed_lsn": "0/A0"}, {"name": "p2", "timeline": 1, "flushed_lsn": "0/90"}]
 
 
-def _member(state: str = STANDBY, **more: object) -> Member:
+def _member(state: str = STANDBY, alone: str = "", **more: object) -> Member:
     given = {"version": 17, "cluster": "main", "port": 5432, "step": "promote", "system_identifier": "7", "name": "p1",
              "former_primary": "db", "after": "detach",
              "detached": _CUT, "accept_loss": False, "database": "hft_db", "wait_s": 1, **more}
     member = Member(SimpleNamespace(params=given, run_command=None))
     member.cluster = SimpleNamespace(state=lambda: state, data_directory="/nowhere")
     member.stand = lambda: dict(_FOUND)
-    member.lacking_slots = list
+    member.alone = lambda: alone
     return member
 
 
@@ -51,6 +51,11 @@ def test_the_most_advanced_of_enough_is_promoted() -> None:
 def test_without_a_proof_nothing_is_promoted(more: dict, said: str) -> None:
     with pytest.raises(HostError, match=said):
         _planned(_member(**more))
+
+
+def test_after_a_primary_that_acknowledged_alone_no_cut_is_a_proof() -> None:
+    with pytest.raises(HostError, match=r"may lack acknowledged commits \(The primary acknowledges alone since noon\)"):
+        _planned(_member(alone="The primary acknowledges alone since noon"))
 
 
 def test_a_loss_is_accepted_only_in_so_many_words_and_then_named() -> None:
