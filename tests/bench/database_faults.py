@@ -8,8 +8,10 @@ build/chaos.json and prints it as the last line; exit 1 when something does not 
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import random
+import re
 import subprocess
 import sys
 import time
@@ -30,6 +32,16 @@ _RUN_DATABASE = "import sys; from lab import playbook; playbook.run('database', 
 _EPOCHS = "SELECT coalesce(json_object_agg(strategy, epoch), '{}') FROM engine_lease"
 # The server's own, of every member: a standby's is that of the log it receives.
 _TIMELINE = "SELECT max(substr(name, 1, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
+
+_PSQL = "runuser -u postgres -- psql -XAtqc"
+_FROM_GATEWAY = "SELECT count(*) FROM pg_stat_replication WHERE client_addr = '{}' AND state = 'streaming'"
+_WAL = "/var/lib/postgresql/17/main/pg_wal"
+# 64 MiB more than the log has now.
+_SMALL_DISK = f"""set -e; systemctl stop postgresql@17-main; size=$(( $(du -sm {_WAL} | cut -f1) + 64 ))
+mv {_WAL} {_WAL}.kept; install -d -o postgres -g postgres -m 700 {_WAL}; mount -t tmpfs -o size=${{size}}M,mode=700 tmpfs {_WAL}
+cp -a {_WAL}.kept/. {_WAL}/; chown postgres:postgres {_WAL}; systemctl start postgresql@17-main"""
+_DISK_BACK = f"""set -e; systemctl stop postgresql@17-main; rm -f {_WAL}/filler; rm -rf {_WAL}.kept; cp -a {_WAL} {_WAL}.kept
+umount {_WAL}; rmdir {_WAL}; mv {_WAL}.kept {_WAL}; systemctl reset-failed postgresql@17-main || true; systemctl start postgresql@17-main"""
 
 
 def _docker(*words: str) -> None:
@@ -144,6 +156,42 @@ def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) ->
     moved("database_rejoin")
 
 
+def disk_of_the_log_full(primary: str, _choice: random.Random) -> None:
+    """The write-ahead log on a small disk, which somebody fills: the server ends itself and cannot come back before there is room."""
+    _inside(primary, _SMALL_DISK)
+    _answers(primary)
+    # What is recycled already would last for a while.
+    _inside(primary, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
+                     f" for n in $(seq 60); do {_PSQL} 'SELECT pg_switch_wal()' >/dev/null 2>&1 || break; sleep 0.2; done;"
+                     " systemctl stop postgresql@17-main")
+    moved("database_failover")
+    _inside(primary, _DISK_BACK)
+    _answers(primary)
+    moved("database_rejoin")
+
+
+def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
+    """40 ms each way and 512 KiB/s: commits become slow, nothing is lost, and the standbys are pointed back at the primary itself."""
+    network, hosts = inventory.read(INVENTORY)
+    gateway = str(next(ipaddress.ip_network(network.subnet).hosts()))
+    address = next(host.address for host in hosts if host.name == primary)
+    argv = [sys.executable, "-m", "lab.relay", "--listen", f"{gateway}:0", "--to", f"{address}:5432", "--delay-ms", "40",
+            "--rate-kib", "512"]
+    with subprocess.Popen(argv, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as relay:
+        port = relay.stdout.readline().split(" ")[0].rpartition(":")[2]  # type: ignore[union-attr]
+        for name in _standbys(primary):
+            conninfo = re.sub(r"\bhost=\S+", f"host={gateway}", asked(name, "SHOW primary_conninfo"))
+            conninfo = re.sub(r"\bport=\S+", f"port={port}", conninfo)
+            for statement in (f"ALTER SYSTEM SET primary_conninfo = $it${conninfo}$it$", "SELECT pg_reload_conf()"):
+                asked(name, statement)
+        time.sleep(10)
+        slow = asked(primary, _FROM_GATEWAY.format(gateway))
+        if slow != "2":
+            raise LabError(f"{slow} standbys stream over the slow link, not 2: it proves nothing")
+        moved("database", "-e", json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)}))
+        relay.communicate(timeout=30)  # the end of its input ends it
+
+
 def plain_move(_primary: str, _choice: random.Random) -> None:
     moved("database_switchover")
 
@@ -151,7 +199,7 @@ def plain_move(_primary: str, _choice: random.Random) -> None:
 FAULTS: tuple[Callable[[str, random.Random], None], ...] = (
     primary_killed, primary_paused_and_back_as_a_second_primary, primary_partitioned, primary_crashes_and_restarts_with_its_standbys_away,
     standby_killed, standby_built_anew_while_the_primary_restarts, moved_during_a_migration, promotion_without_the_cut_is_refused,
-    plain_move,
+    disk_of_the_log_full, slow_link_to_the_standbys, plain_move,
 )
 
 
