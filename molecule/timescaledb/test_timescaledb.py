@@ -253,8 +253,6 @@ def test_information_module_tells_lag_and_slots(play) -> None:
     ("mol-01", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]}, "is a running primary"),
     ("mol-02", {"timescaledb_primary_host": "mol-02", "timescaledb_standby_hosts": ["mol-01", "mol-03"]},
      "in reality is a standby (of mol-01"),
-    ("mol-02", {"timescaledb_replication_password": "this-is-not-the-password"},
-     "primary mol-01:5432 as hft_replication: the password is refused"),
     ("mol-02", {"timescaledb_make_certificates": False, "timescaledb_tls_certificate": "/srv/expired.crt"},
      "/srv/expired.crt on mol-02: Certificate will expire; put one there that is good"),
     ("mol-02", {"timescaledb_primary_address": "mol-02"}, "primary_host mol-02: is this host itself"),
@@ -266,7 +264,8 @@ def test_information_module_tells_lag_and_slots(play) -> None:
     ("mol-02", {"timescaledb_wal_directory": ""}, "the write-ahead log of this cluster lies in /srv/wal/17-main"),
     ("mol-02", {"timescaledb_min_free_mb": 1 << 30, "timescaledb_max_wal_size_mb": 1 << 30},
      "MiB are free for /srv/wal/17-main; make room; timescaledb_max_wal_size_mb: 1073741824"),
-    ("mol-01", {"timescaledb_huge_pages": "on"}, "timescaledb_huge_pages: on, and"),
+    ("mol-02", {"timescaledb_huge_pages": "on", "timescaledb_upstream_host": "mol-01"},
+     "timescaledb_upstream_host: mol-01; expected a standby of this cluster that follows the primary itself"),
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str, variables: dict, named: str) -> None:
     there = _there(host, name)
@@ -297,20 +296,45 @@ def test_members_of_different_versions_are_refused(host, wrong_input) -> None:
 
 
 def test_two_primaries_are_refused_with_both_names(wrong_input) -> None:
-    each = {"ansible.builtin.set_fact": {"timescaledb_primary_host": "{{ inventory_hostname }}"}}
+    each = {"ansible.builtin.set_fact": {"timescaledb_primary_host": "{{ inventory_hostname }}", "timescaledb_region": "us"}}
     alike = {name: value for name, value in _VARIABLES.items() if name != "timescaledb_primary_host"}
     said = wrong_input("mol-01:mol-02", [each, {**_PREFLIGHT, "vars": alike}])
     assert "timescaledb_primary_host: mol-01 here, mol-02 for other members; one cluster has one primary" in said
+    # Clusters of their own, as the inventory has it, and yet one region.
+    apart = {**alike, "timescaledb_standby_hosts": [], "timescaledb_synchronous_hosts": []}
+    said = wrong_input("mol-01:mol-02", [each, {**_PREFLIGHT, "vars": apart}])
+    assert "timescaledb_region: us has two primaries in the inventory, mol-01 and mol-02; each region has one" in said
 
 
-def test_a_slot_that_is_not_there_cuts_nobody_off(host, wrong_input) -> None:
+def test_a_slot_that_is_not_there_or_a_wrong_password_cuts_nobody_off(host, wrong_input) -> None:
     standby = _there(host, "mol-03")
-    before = _sql(standby, "SHOW primary_slot_name", "postgres")
+    before = _sql(standby, "SHOW primary_slot_name", "postgres"), _fingerprint(standby)
     upstream = {"primary_host": "mol-01", "user": "hft_replication", "password": _VARIABLES["timescaledb_replication_password"],
                 "application_name": "mol-03", "sslmode": "verify-full", "sslrootcert": "/etc/postgresql/tls/authority.crt"}
     said = wrong_input("mol-03", [{"hft.ops.pg_standby": {**upstream, "slot": "gone"}}])
     assert "slot gone: does not exist on mol-01; name this host among the standbys there" in said
-    assert _sql(standby, "SHOW primary_slot_name", "postgres") == before
+    wrong = {**upstream, "slot": "mol_03", "password": "this-is-not-the-password"}
+    assert "primary mol-01:5432 as hft_replication: the password is refused" in wrong_input("mol-03", [{"hft.ops.pg_standby": wrong}])
+    assert (_sql(standby, "SHOW primary_slot_name", "postgres"), _fingerprint(standby)) == before
+
+
+@pytest.mark.long
+def test_a_standby_can_follow_a_standby(host, play) -> None:
+    """Asynchronous and through a slot of its own, as a copy in another region does; and back."""
+    upstream = {"ansible.builtin.set_fact": {"timescaledb_upstream_host": "{{ 'mol-02' if inventory_hostname == 'mol-03' else '' }}"}}
+    variables = {**_VARIABLES, "timescaledb_synchronous_hosts": ["mol-02"]}
+    one_by_one = [{"ansible.builtin.include_role": {"name": "hft.ops.timescaledb"}, "vars": variables,
+                   "when": f"inventory_hostname == '{name}'"} for name in ("mol-02", "mol-03")]
+    done = play("mol-02:mol-03", [upstream, *one_by_one])
+    assert done.returncode == 0, done.stdout
+    middle = _there(host, "mol-02")
+    _until(lambda: _followers(middle), {"mol-03": "streaming async"})
+    assert _sql(middle, "SELECT slot_name, active FROM pg_replication_slots", "postgres") == "mol_03|t"
+    assert list(_followers(host)) == ["mol-02"]
+    done = play("mol-03", [{**_ROLE, "vars": _VARIABLES}])
+    assert done.returncode == 0, done.stdout
+    _until(lambda: len(_followers(host)), 2)
+    _sql(middle, "SELECT pg_drop_replication_slot('mol_03')", "postgres")
 
 
 @pytest.mark.parametrize("settings", [{"shared_bufers": "1GB"}, {"work_mem": "many"}])

@@ -89,7 +89,7 @@ def test_members_that_are_offered_the_same_are_upgraded_standbys_first(host) -> 
     version = host.check_output("basename $(ls %s/timescaledb-[0-9]*.so) .so", _LIBRARIES).split("-")[1]
     asked = _upgrade()
     assert asked.returncode == 2
-    assert "the standbys are done, mol-01 is the primary and must be restarted; mol-02 or mol-03 can take over" in _said(asked)
+    assert "the standbys came first, mol-01 is the primary and must be restarted too; mol-02 or mol-03 can take over" in _said(asked)
     after = _started(host)
     assert [name for name in _MEMBERS if after[name] != before[name]] == ["mol-02", "mol-03"]
     assert "+later1" in _there(host, "mol-02").check_output("dpkg-query -f '${Version}' -W postgresql-17-timescaledb")

@@ -59,6 +59,12 @@ def database_degrade(answers: dict, end: bool = False, lost: list | None = None)
     return _decision(_degrade, answers, end, lost or [])
 
 
+def database_followers(hosts: list, hostvars: dict, upstream: str = "") -> list:
+    """Those that follow this standby (timescaledb_upstream_host); of none: those that take part in a change of primary."""
+    own = {host: hostvars[host].get("timescaledb_upstream_host") or "" for host in hosts if host in hostvars}
+    return [host for host in hosts if own.get(host, "") == upstream]
+
+
 class _Refused(Exception):
     """One line for the operator."""
 
@@ -83,6 +89,9 @@ def _of(answers: dict, *states: str) -> list:
 
 def _the_primary(answers: dict) -> str:
     primaries = _of(answers, "primary")
+    if len({answers[host]["system_identifier"] for host in primaries}) > 1:
+        said = ", ".join(f"{host} (system {answers[host]['system_identifier']})" for host in primaries)
+        raise _Refused(f"primaries of different clusters: {said}; name the members of one region, such as -e database_hosts=REGION")
     if len(primaries) > 1:
         said = ", ".join(f"{host} (timeline {answers[host]['timeline']})" for host in primaries)
         raise _Refused(f"two primaries: {said}; bring the outdated one back with the playbook database_rejoin, or stop it")
@@ -124,14 +133,20 @@ def _switchover(answers: dict, wanted: str) -> dict:
     lag = streams[taker]["lag_bytes"]
     if lag > _LAG_LIMIT_BYTES:
         raise _Refused(f"{taker}: is {lag} bytes behind, {_LAG_LIMIT_BYTES} are allowed; wait until it has caught up")
-    if answers[taker]["server_version"] != now["server_version"]:
-        raise _Refused(f"{taker}: runs PostgreSQL {answers[taker]['server_version']}, {primary} {now['server_version']}; bring them to one "
+    # To a newer minor version is how an upgrade goes on; the giver is upgraded next.
+    if _version(answers[taker]) < _version(now):
+        raise _Refused(f"{taker}: runs PostgreSQL {answers[taker]['server_version']}, {primary} {now['server_version']}; bring it to that "
                        "version first (playbook database_upgrade)")
     others = [host for host in standbys if host != taker]
     silent = _of(answers, "silent")
     _a_set_after(answers, taker, [primary, *others])
     return {"primary": primary, "taker": taker, "others": others, "members": [primary, taker, *others], "system_identifier": system,
             "say": f"from {primary} to {taker}, {lag} bytes behind" + (f"; silent: {', '.join(silent)}" if silent else "")}
+
+
+def _version(answer: dict) -> list:
+    """17.6 (Debian 17.6-1) is [17, 6]."""
+    return [int(part) for part in answer["server_version"].split(" ")[0].split(".") if part.isdigit()]
 
 
 def _a_set_after(answers: dict, taker: str, followers: list) -> None:
@@ -244,4 +259,4 @@ class FilterModule:
     def filters(self) -> dict:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
                 "database_taker": database_taker, "database_rows": database_rows, "database_rejoin": database_rejoin,
-                "database_upgrade": database_upgrade, "database_degrade": database_degrade}
+                "database_upgrade": database_upgrade, "database_degrade": database_degrade, "database_followers": database_followers}

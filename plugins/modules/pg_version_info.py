@@ -85,7 +85,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._apt import Apt, RunCommand
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, Cluster, rows
+from ansible_collections.hft.ops.plugins.module_utils._postgres import CLUSTER_ARGUMENTS, PRIMARY, STANDBY, Cluster, psycopg2, rows
 
 _EDITION = "SELECT coalesce(current_setting('timescaledb.license', true), '') AS edition"
 
@@ -117,6 +117,12 @@ def _server_on_disk(host: Host, cluster: Cluster, run_command: RunCommand) -> st
     return match.group() if match else ""
 
 
+def missing_library(error: str) -> str:
+    """The version in: could not access file "$libdir/timescaledb-2.19.3": No such file or directory."""
+    match = re.search(r'timescaledb-([^"]+)"', error)
+    return match.group(1) if match else "unknown"
+
+
 def _running(host: Host, cluster: Cluster, files: list[str]) -> dict[str, Any]:
     # When a file was put there, which its own time does not say: that comes with the package.
     placed = max((host.path(path).stat().st_ctime for path in files if host.path(path).exists()), default=0.0)
@@ -127,10 +133,14 @@ def _running(host: Host, cluster: Cluster, files: list[str]) -> dict[str, Any]:
     catalog, edition = {}, ""
     for name in sorted(names):
         with cluster.session(name) as cursor:
-            version = next(iter(rows(cursor, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")), None)
-            if version:
-                catalog[name] = version["extversion"]
-                edition = rows(cursor, _EDITION)[0]["edition"]
+            try:
+                version = next(iter(rows(cursor, "SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")), None)
+                if version:
+                    catalog[name] = version["extversion"]
+                    edition = rows(cursor, _EDITION)[0]["edition"]
+            except psycopg2.errors.UndefinedFile as why:
+                # A database whose library is not on this host answers nothing, but says which one it wants.
+                catalog[name] = missing_library(str(why))
     return {"running": server["version"], "restart_needed": placed > server["started"], "catalog": catalog, "edition": edition}
 
 

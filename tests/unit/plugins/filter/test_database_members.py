@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.hft.ops.plugins.filter.database_members import (
     database_degrade,
     database_failover,
+    database_followers,
     database_rejoin,
     database_switchover,
     database_taker,
@@ -162,3 +163,19 @@ def test_a_primary_degrades_once_every_candidate_is_marked_or_off() -> None:
 
 def test_the_way_back_asks_for_no_candidate() -> None:
     assert database_degrade(_cluster(p2=None), end=True)["others"] == ["p1"]
+
+
+def test_a_standby_of_a_standby_follows_its_upstream_and_no_move() -> None:
+    hostvars = {"db": {}, "p1": {"timescaledb_upstream_host": ""}, "p2": {"timescaledb_upstream_host": "p1"}}
+    assert database_followers(["db", "p1", "p2", "named"], hostvars) == ["db", "p1", "named"]
+    assert database_followers(["p1", "p2"], hostvars, "p1") == ["p2"]
+
+
+def test_primaries_of_two_regions_are_no_split() -> None:
+    said = database_switchover(_cluster(p1=_member("primary", system_identifier="8")))["error"]
+    assert said.startswith("primaries of different clusters: db (system 7), p1 (system 8); name the members of one region")
+
+
+def test_a_move_to_a_newer_minor_version_is_how_an_upgrade_goes_on() -> None:
+    newer = _member("standby", "db", server_version="17.11 (Debian 17.11-1)")
+    assert database_switchover(_cluster(p2=newer), "p2")["error"] == ""
