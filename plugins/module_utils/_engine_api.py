@@ -48,6 +48,15 @@ def engine_api(params: dict[str, Any], address: str, port: int) -> EngineApi:
                      certificate=params["api_certificate"])
 
 
+def _object(text: str) -> dict[str, Any] | None:
+    """The JSON object that the text is; None when it is none."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _parts(url: str) -> tuple[str, str, int]:
     expected = f"api_url: expected http://HOST:PORT or https://HOST:PORT, found {url!r}"
     try:
@@ -132,19 +141,20 @@ class EngineApi:
     def order_counts(self) -> dict[str, dict[str, int]]:
         """Orders by what became of them (accepted, rejected, ...) and strategy, since the process started."""
         counts: dict[str, dict[str, int]] = {"accepted": {}, "rejected": {}}
-        for strategy, status, count in _ORDERS.findall(self._send("GET", "/api/v1/metrics")[1]):
+        code, text = self._send("GET", "/api/v1/metrics")
+        if code != 200:
+            # A page that was not given is no count of 0.
+            raise EngineRefused(self._what("GET", "/api/v1/metrics"), code, _object(text) or {"detail": text[:200]})
+        for strategy, status, count in _ORDERS.findall(text):
             counts.setdefault(status, {})[strategy] = int(float(count))
         return counts
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float | None = None) -> dict[str, Any]:
         status, text = self._send(method, path, body, timeout_s)
-        try:
-            document = json.loads(text)
-        except ValueError:
-            document = None
+        document = _object(text)
         if status >= 400:
-            raise EngineRefused(self._what(method, path), status, document if isinstance(document, dict) else {"detail": text[:200]})
-        if not isinstance(document, dict):
+            raise EngineRefused(self._what(method, path), status, {"detail": text[:200]} if document is None else document)
+        if document is None:
             raise EngineUnreachable(f"{self._what(method, path)}: answered {status} without a JSON object; is it another program?")
         return document
 
