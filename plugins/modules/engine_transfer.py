@@ -74,7 +74,7 @@ options:
     type: int
     default: 60
   wait_s:
-    description: How long to wait for an outcome, and with O(verb=prove) for orders.
+    description: How long to wait for an outcome, and with O(verb=prove) for orders, 0.01 to 3600.
     type: float
     default: 10
   address:
@@ -159,7 +159,8 @@ from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, P
 _PAUSE_S = 0.05
 _FINAL = ("done", "refused", "failed", "taken back", "disarmed")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_RANGES = {"drain_ms": (1, 60_000), "take_back_s": (0, 3600), "expires_s": (1, 3600)}
+_USED = ("taken back", "failed")
+_RANGES = {"drain_ms": (1, 60_000), "take_back_s": (0, 3600), "expires_s": (1, 3600), "wait_s": (0.01, 3600)}
 
 
 def main() -> None:
@@ -232,15 +233,18 @@ class Transfer:
 
     def plan(self) -> None:
         self._look()
-        problems = self._hindered_giver() if self.given["to"] else self._hindered_taker()
-        if problems:
-            raise HostError(f"engine {self.status['engine']}: cannot {'give' if self.given['to'] else 'take'}: {'; '.join(problems)}")
+        self._refuse_hindered(giver=bool(self.given["to"]))
 
     def arm(self) -> None:
         self._look("taker")
         if self.outcome == "done":
             return
-        self.plan()
+        self._refuse_hindered(giver=False)
+        if self.outcome == "armed" and set(self._names()) == set(self.record["strategies"]):
+            # Nothing but the time in which it withdraws begins anew.
+            if not self.plan_.check_mode:
+                self._arm()
+            return
         found = [Difference("live", f"armed for {self.id}: {name}", None, self.status["holder"]) for name in self._names()]
         self.plan_.change(*found, write=self._arm)
         self.plan_.run()
@@ -249,8 +253,12 @@ class Transfer:
         self._look("giver")
         if self.outcome == "done":
             return
+        if self.outcome in _USED:
+            # The engine would find the handover and call it done.
+            raise HostError(f"engine {self.status['engine']}: transfer {self.id} {self.outcome} before ({self.detail}); "
+                            "an id is used once, name the next one differently")
         if self.plan_.check_mode:
-            self.plan()
+            self._refuse_hindered(giver=True)
         found = [Difference("live", f"lease {one['id']}", one["holder"], self.given["to"]["engine"])
                  for one in self.status["strategies"] if one["id"] in self._names()]
         self.plan_.change(*found, write=self._transfer)
@@ -275,7 +283,7 @@ class Transfer:
             if self.outcome == "done" and not silent:
                 return
             if time.monotonic() >= deadline:
-                why = "; ".join(hindrances(self.status)) or "no hindrance known; is the market moving?"
+                why = "; ".join(hindrances({**self.status, "strategies": self._chosen()})) or "no hindrance known; is the market moving?"
                 raise HostError(f"engine {self.status['engine']}: transfer {self.id} is {self.outcome}, no order of "
                                 f"{', '.join(silent) or 'any strategy'} accepted within {self.given['wait_s']:g} s ({why})")
             time.sleep(_PAUSE_S)
@@ -311,10 +319,20 @@ class Transfer:
         foreign = sorted(set(self.given["strategies"]) - set(own))
         if foreign:
             raise HostError(f"strategies {', '.join(foreign)}: not on engine {self.status['engine']}; it has {', '.join(own) or 'none'}")
+        if not own:
+            raise HostError(f"engine {self.status['engine']}: has no strategy to move")
         return self.given["strategies"] or own
 
+    def _refuse_hindered(self, giver: bool) -> None:
+        problems = self._hindered_giver() if giver else self._hindered_taker()
+        if problems:
+            raise HostError(f"engine {self.status['engine']}: cannot {'give' if giver else 'take'}: {'; '.join(problems)}")
+
+    def _killed(self) -> list[str]:
+        return [f"kill switch latched in {where}" for where in killed({**self.status, "strategies": self._chosen()})]
+
     def _hindered_giver(self) -> list[str]:
-        problems = [f"kill switch latched in {where}" for where in killed(self.status)]
+        problems = self._killed()
         problems += [f"{one['id']} is held by {one['holder'] or 'nobody'} (epoch {one['epoch']})"
                      for one in self._chosen() if one["holder"] != self.status["holder"]]
         if not self.status["database"]["connected"]:
@@ -322,7 +340,7 @@ class Transfer:
         return problems
 
     def _hindered_taker(self) -> list[str]:
-        problems = [f"kill switch latched in {where}" for where in killed(self.status)]
+        problems = self._killed()
         problems += [f"{one['id']} is held here already" for one in self._chosen() if one["holder"] == self.status["holder"]]
         problems += [f"{one['id']} is held by nobody: start it instead (trading.yml)" for one in self._chosen() if one["holder"] is None]
         venues = {one["venue"] for one in self._chosen()}
@@ -357,36 +375,44 @@ class Transfer:
         return {**request, "expect": expect} if expect else request
 
     def _transfer(self) -> None:
-        refusal = ""
+        refusal, stale = "", None
         try:
             self.api.transfer(self.given["wait_s"], **self._request())
         except EngineRefused as refused:
             refusal = refused.detail
         except EngineUnreachable as silent:
             # No answer is no knowledge: the engine goes on, and tells later.
-            refusal = str(silent)
-        self._await_outcome()
+            refusal, stale = str(silent), self.record
+        self._await_outcome(stale)
         engine = self.status["engine"]
         if self.outcome == "in doubt":
             raise HostError(f"engine {engine}: transfer {self.id} is in doubt ({self.detail}); it stays frozen until the rows tell; "
                             f"ask again with verb: resume, and look at the database")
+        if self.outcome == "under way":
+            raise HostError(f"engine {engine}: transfer {self.id} is still under way ({refusal or self.detail}); "
+                            "ask again with verb: resume")
+        if self.outcome in _USED:
+            raise HostError(f"engine {engine}: transfer {self.id} {self.outcome} ({self.detail}); the rows tell who holds: status.yml")
         if self.outcome != "done":
             raise HostError(f"engine {engine}: transfer {self.id} refused, it holds as before: {refusal or self.detail}")
         self.status = self.api.status()
 
-    def _await_outcome(self) -> None:
-        """Until the engine's record is final; at most wait_s."""
+    def _await_outcome(self, stale: dict[str, Any] | None = None) -> None:
+        """Until the engine's record is final; at most wait_s.
+
+        stale: the record before a request whose answer was lost. As long as it stands the request may have arrived or not.
+        """
         deadline = time.monotonic() + self.given["wait_s"]
         while True:
             try:
                 self._read_record("giver")
-                if self.outcome in _FINAL or self.outcome == "unknown":
+                if self.record != stale and self.outcome in (*_FINAL, "unknown"):
                     return
-            except EngineUnreachable as silent:
+            except (EngineUnreachable, EngineRefused) as silent:
                 self.outcome, self.detail = "unknown", str(silent)
             if time.monotonic() >= deadline:
-                if self.outcome == "unknown":
-                    raise HostError(f"transfer {self.id}: the giver does not answer ({self.detail}); "
+                if self.outcome == "unknown" or self.record == stale:
+                    raise HostError(f"transfer {self.id}: the giver does not tell what became of it ({self.detail or 'it has no record'}); "
                                     "the rows tell who holds: status.yml, then verb: resume")
                 return
             time.sleep(_PAUSE_S)
