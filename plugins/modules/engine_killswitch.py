@@ -54,7 +54,7 @@ killswitch:
   returned: success
   type: dict
 status:
-  description: The status document of C(/api/v1/status) after that.
+  description: The status document of C(/api/v1/status) after that; empty when the engine did not give it.
   returned: success
   type: dict
 differences:
@@ -64,6 +64,7 @@ differences:
   elements: dict
 """
 
+import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -92,40 +93,62 @@ def main() -> None:
         if not 1 <= len(given["reason"]) <= _MAX_REASON or "\n" in given["reason"]:
             raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(given['reason'])}")
         api = engine_api(given, given["address"], given["port"])
-        bring(api, plan, given["state"], given["reason"], given["strategy"])
-        result = {"killswitch": api.killswitch(), "status": api.status()}
+        result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"]), "status": {}}
+        # Confirmed is confirmed, also where looking on is refused.
+        with contextlib.suppress(HostError):
+            result["status"] = api.status()
     except HostError as wrong:
         module.fail_json(msg=str(wrong))
     module.exit_json(**result, **plan.result())
 
 
-def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str) -> None:
-    """Latch or clear, and read back that it is so."""
-    before = latched(api.killswitch(), strategy)
+def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str) -> dict[str, Any]:
+    """Latch or clear, and hold the engine's answer against it; that answer, or what it said before where nothing was done."""
     wanted = state == "latched"
+    try:
+        document = api.killswitch()
+    except HostError:
+        # Looking may be refused, for too many requests; latching never is.
+        if plan.check_mode or not wanted:
+            raise
+        document = {"latched": False, "strategies": []}
+    before = latched(document, strategy)
     # Rows that another engine latched are cleared through any engine, so an unlatched engine is asked too.
-    if before == wanted and (wanted or not any(one["killed"] for one in api.status()["strategies"])):
-        return
+    if before == wanted and (wanted or not _rows_killed(api, document, strategy)):
+        return document
+    answers = [document]
     scope = strategy or "everything"
     shown = {True: "latched", False: "cleared"}
 
     def write() -> None:
         try:
-            (api.latch if wanted else api.unlatch)(reason, strategy)
+            after = (api.latch if wanted else api.unlatch)(reason, strategy)
         except EngineRefused as refused:
             raise HostError(f"kill switch of {scope}: not {state}: {refused.detail}") from refused
-        if latched(api.killswitch(), strategy) != wanted:
-            raise HostError(f"kill switch of {scope}: the engine does not say that it is {state}; "
-                            "end the process (systemctl kill --signal=KILL), it comes back as standby")
+        answers.append(after)
+        if latched(after, strategy) != wanted:
+            end_it = "; end the process (systemctl kill --signal=KILL), it comes back as standby" if wanted else ""
+            raise HostError(f"kill switch of {scope}: the engine does not say that it is {state}{end_it}")
 
     plan.change(Difference("live", f"kill switch of {scope}", shown[before] if before != wanted else "latched in the rows", shown[wanted]),
                 write=write)
     plan.run()
+    return answers[-1]
 
 
 def latched(document: dict[str, Any], strategy: str) -> bool:
-    """Whether the switch of the engine, or of that strategy, is latched here."""
-    return document["latched"] or any(one["latched"] for one in document["strategies"] if one["strategy"] == strategy)
+    """Whether the switch of everything, or of that strategy, is latched here. Each holds by itself, and stays when the other is cleared."""
+    if not strategy:
+        return document["latched"]
+    return any(one["latched"] for one in document["strategies"] if one["strategy"] == strategy)
+
+
+def _rows_killed(api: EngineApi, document: dict[str, Any], strategy: str) -> bool:
+    """Whether rows in scope are latched by anything else than a switch that is to stay."""
+    staying = {one["strategy"] for one in document["strategies"] if one["latched"]}
+    if strategy and document["latched"]:
+        staying.add(strategy)
+    return any(one["killed"] for one in api.status()["strategies"] if strategy in ("", one["id"]) and one["id"] not in staying)
 
 
 if __name__ == "__main__":
