@@ -26,6 +26,8 @@ def transfer_decision(engines: dict, to: str = "", strategies: list | None = Non
         raise AnsibleFilterError(f"hft.ops.transfer_decision: expected engines as a dictionary, found {type(engines).__name__}")
     nothing = {"move": False, "giver": "", "taker": "", "strategies": [], "holder": "", "epochs": {}, "say": "", "error": ""}
     try:
+        if strategies and isinstance(strategies, str):
+            raise _Refused(f"strategies: expected a list, found {strategies!r}")
         return {**nothing, **_decide(engines, to, list(strategies or []), away_from)}
     except _Refused as refused:
         return {**nothing, "error": str(refused)}
@@ -55,17 +57,25 @@ def transfer_phases(giver: dict, taker: dict) -> list:
     giver, taker: records of the two engines, by their hosts' wall clocks, so from one to the other their offset counts.
     A list of {part, phase, at_us, took_us}; at_us since the giver began.
     """
-    steps = [("giver", one["step"], one["wall_ns"]) for one in giver.get("steps", [])]
-    steps += [("taker", one["step"], one["wall_ns"]) for one in taker.get("steps", []) if one["step"] != "armed"]
-    begin = next((at for part, step, at in steps if (part, step) == ("giver", "under way")), None)
-    if begin is None:
+    # A refused attempt stands in the records too: between it and the next the giver traded.
+    given = _since("under way", giver.get("steps", []))
+    if not given:
         return []
+    begin = given[0]["wall_ns"]
+    steps = [("giver", one["step"], one["wall_ns"]) for one in given]
+    steps += [("taker", one["step"], one["wall_ns"]) for one in _since("armed", taker.get("steps", [])) or taker.get("steps", [])]
     phases, before = [], begin
     for part, step, at in sorted(steps, key=lambda one: one[2]):
         if (part, step) in _PHASES:
             phases.append({"part": part, "phase": _PHASES[part, step], "at_us": (before - begin) // 1000, "took_us": (at - before) // 1000})
             before = at
     return phases
+
+
+def _since(step: str, steps: list) -> list:
+    """From the last such step on; nothing where there is none."""
+    last = max((i for i, one in enumerate(steps) if one["step"] == step), default=len(steps))
+    return steps[last:]
 
 
 def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
@@ -78,7 +88,7 @@ def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
     wanted = strategies or sorted({one["id"] for document in status.values() for one in document["strategies"]})
     giver, mine = _giver(status, wanted, bool(strategies), away_from)
     if not mine:
-        return {"say": f"{away_from or to} holds nothing: nothing to move" if away_from else f"{to} holds all of it: nothing to move"}
+        return {"say": f"{away_from} holds nothing of it: nothing to move"}
     if to == giver:
         return {"giver": giver, "taker": to, "say": f"{to} holds {', '.join(mine)} already"}
     taker = to or _only_other(status, giver)
@@ -89,7 +99,8 @@ def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
     if lacking:
         raise _Refused(f"{taker}: cannot take, it has no strategy {', '.join(lacking)}")
     for host in (giver, taker):
-        where = killed(status[host])
+        moving = [one for one in status[host]["strategies"] if one["id"] in mine]
+        where = killed({**status[host], "strategies": moving})
         if where:
             raise _Refused(f"{host}: kill switch is latched in {' and '.join(where)}; find out why, then clear it (killswitch_clear.yml)")
     rows = {one["id"]: one for one in status[giver]["strategies"] if one["id"] in mine}
@@ -104,7 +115,7 @@ def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str
     if not status:
         raise _Refused("no engine answers: nothing can be moved; killswitch.yml fences at the venue")
     holders = {document["holder"]: host for host, document in status.items()}
-    rows = {one["id"]: one for document in status.values() for one in document["strategies"]}
+    rows = _newest(status)
     missing = sorted(set(wanted) - set(rows))
     if missing:
         raise _Refused(f"strategies {', '.join(missing)}: on no engine that answers; there are {', '.join(sorted(rows))}")
@@ -112,7 +123,7 @@ def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str
     for name in wanted:
         holder = rows[name]["holder"]
         if holder is None:
-            if named or len(wanted) == 1:
+            if not away_from and (named or len(wanted) == 1):
                 raise _Refused(f"{name}: held by nobody; start it instead (trading.yml -e trading_action=start)")
             continue
         if holder not in holders:
@@ -127,6 +138,15 @@ def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str
         held_by = "; ".join(f"{host} holds {', '.join(names)}" for host, names in sorted(by_host.items()))
         raise _Refused(f"{held_by}: a transfer has one giver; name the strategies of one")
     return next(iter(by_host.items()))
+
+
+def _newest(status: dict) -> dict:
+    """What is known of each row. An engine that lost the database still tells what it saw last; epochs only rise."""
+    rows: dict[str, dict] = {}
+    for one in (one for document in status.values() for one in document["strategies"]):
+        if one["id"] not in rows or one["epoch"] > rows[one["id"]]["epoch"]:
+            rows[one["id"]] = one
+    return rows
 
 
 def _only_other(status: dict, giver: str) -> str:
