@@ -10,24 +10,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.parsing.convert_bool import boolean
 
+_VENUES = "connected from both engines"
 PASS, FAIL, OVERRIDDEN = "pass", "FAIL", "overridden"
 
 
 def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None, more: list | None = None) -> list:
     """Rows of gate, asked, found, verdict and reason.
 
-    measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, as far as they are there;
+    measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, as far as they are
+    there;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
     """
     overrides = dict(overrides or {})
-    rows = list(_own(measured, policy)) + [_row(one["gate"], one["asked"], one["found"], bool(one["ok"])) for one in more or []]
+    rows = list(_own(measured, policy)) + [_row(one["gate"], one["asked"], one["found"], _truth(one)) for one in more or []]
     unknown = sorted(set(overrides) - {row["gate"] for row in rows})
     if unknown:
         raise AnsibleFilterError(f"override of gate {unknown[0]!r}: no such gate; there are {', '.join(row['gate'] for row in rows)}")
     for row in rows:
-        reason = str(overrides.get(row["gate"], "")).strip()
+        reason = str(overrides.get(row["gate"]) or "").strip()
         if row["gate"] in overrides and not reason:
             raise AnsibleFilterError(f"override of gate {row['gate']!r}: expected a reason, which is recorded")
         if row["verdict"] == FAIL and reason:
@@ -39,12 +42,30 @@ def _row(gate: str, asked: object, found: object, ok: bool) -> dict:
     return {"gate": gate, "asked": str(asked), "found": str(found), "verdict": PASS if ok else FAIL, "reason": ""}
 
 
+def _truth(one: dict) -> bool:
+    """A verdict as YAML, a template or a command line writes it: the text "false" is none that passes."""
+    try:
+        return boolean(one["ok"])
+    except TypeError as wrong:
+        raise AnsibleFilterError(f"gate {one['gate']!r}: expected ok to be true or false, found {one['ok']!r}") from wrong
+
+
+def _number(value: float) -> str:
+    return f"{value:.12g}"
+
+
+def _limit(policy: dict, name: str) -> float | None:
+    """A number, also where a template made text of it; None where it is not asked for."""
+    value = policy.get(name)
+    return None if value in (None, "") else float(value)
+
+
 def _own(measured: dict, policy: dict) -> Iterator[dict]:
     yield _holder(measured)
     yield from _engines(measured, policy)
-    yield from _largest("replication lag", _lags(measured), policy.get("max_replication_lag_bytes"), "bytes")
-    yield from _largest("clock offset", measured.get("clock_offset_ms"), policy.get("max_clock_offset_ms"), "ms")
-    yield from _smallest("free disk", measured.get("free_mb"), policy.get("min_free_mb"), "MB")
+    yield from _largest("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
+    yield from _largest("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
+    yield from _smallest("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB")
     yield from _paperwork(measured, policy)
     yield from _alerts(measured, policy)
 
@@ -57,49 +78,64 @@ def _holder(measured: dict) -> dict:
 
 def _engines(measured: dict, policy: dict) -> Iterator[dict]:
     decision = measured["decision"]
+    orders, position = _limit(policy, "max_open_orders"), _limit(policy, "max_position")
+    if decision["error"]:
+        yield from _unmeasured(orders, position)
     if not decision.get("move"):
         return
     rows = [one for one in measured["engines"][decision["giver"]]["status"]["strategies"] if one["id"] in decision["strategies"]]
-    if policy.get("max_open_orders") is not None:
+    if orders is not None:
         count = sum(one["open_orders"] for one in rows)
-        yield _row("open orders", f"at most {policy['max_open_orders']}", count, count <= policy["max_open_orders"])
-    if policy.get("max_position") is not None:
+        yield _row("open orders", f"at most {_number(orders)}", count, count <= orders)
+    if position is not None:
         worst = max(abs(one["position"]) for one in rows)
-        yield _row("open positions", f"at most {policy['max_position']} each", worst, worst <= policy["max_position"])
+        yield _row("open positions", f"at most {_number(position)} each", worst, worst <= position)
     down = [f"{host}: {one['name']} {one['status']}" for host in (decision["giver"], decision["taker"])
             for one in measured["engines"][host]["status"]["exchanges"] if one["status"] != "connected"]
-    yield _row("venues", "connected from both engines", ", ".join(down) or "connected", not down)
+    yield _row("venues", _VENUES, ", ".join(down) or "connected", not down)
+
+
+def _unmeasured(orders: float | None, position: float | None) -> Iterator[dict]:
+    """The gates of engines where it is not known who gives and who takes."""
+    if orders is not None:
+        yield _row("open orders", f"at most {_number(orders)}", "not measured", False)
+    if position is not None:
+        yield _row("open positions", f"at most {_number(position)} each", "not measured", False)
+    yield _row("venues", _VENUES, "not measured", False)
 
 
 def _lags(measured: dict) -> dict | None:
-    primaries = [one for one in (measured.get("databases") or {}).values() if (one or {}).get("state") == "primary"]
+    members = {host: one or {} for host, one in (measured.get("databases") or {}).items()}
+    primaries = [host for host, one in members.items() if one.get("state") == "primary"]
     if len(primaries) != 1:
         return None
-    return {one["name"]: one["lag_bytes"] for one in primaries[0]["standbys"]}
+    # A member that does not follow the primary is not in its list: its lag is not known.
+    found = {host: None for host in members if host not in primaries}
+    return {**found, **{one["name"]: one["lag_bytes"] for one in members[primaries[0]]["standbys"]}}
 
 
 def _largest(gate: str, values: dict | None, limit: float | None, unit: str) -> Iterator[dict]:
     if limit is None:
         return
-    known = {host: abs(float(value)) for host, value in (values or {}).items() if value is not None}
+    known = {host: abs(float(value)) for host, value in (values or {}).items() if value not in (None, "")}
     silent = sorted(set(values or {}) - set(known))
     if not known or silent:
-        yield _row(gate, f"at most {limit:g} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
+        yield _row(gate, f"at most {_number(limit)} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
         return
     host = max(known, key=lambda one: known[one])
-    yield _row(gate, f"at most {limit:g} {unit}", f"{known[host]:g} {unit} ({host})", known[host] <= limit)
+    yield _row(gate, f"at most {_number(limit)} {unit}", f"{_number(known[host])} {unit} ({host})", known[host] <= limit)
 
 
 def _smallest(gate: str, values: dict | None, limit: float | None, unit: str) -> Iterator[dict]:
     if limit is None:
         return
-    known = {host: float(value) for host, value in (values or {}).items() if value is not None}
+    known = {host: float(value) for host, value in (values or {}).items() if value not in (None, "")}
     silent = sorted(set(values or {}) - set(known))
     if not known or silent:
-        yield _row(gate, f"at least {limit:g} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
+        yield _row(gate, f"at least {_number(limit)} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
         return
     host = min(known, key=lambda one: known[one])
-    yield _row(gate, f"at least {limit:g} {unit}", f"{known[host]:g} {unit} ({host})", known[host] >= limit)
+    yield _row(gate, f"at least {_number(limit)} {unit}", f"{_number(known[host])} {unit} ({host})", known[host] >= limit)
 
 
 def _paperwork(measured: dict, policy: dict) -> Iterator[dict]:
@@ -123,7 +159,8 @@ def _alerts(measured: dict, policy: dict) -> Iterator[dict]:
     if not policy.get("alerts"):
         return
     alerts = measured.get("alerts")
-    if alerts is None:
+    # No answer is None, or empty text where a template wrote it.
+    if not isinstance(alerts, list):
         yield _row("active alerts", "none", "Prometheus did not answer", False)
         return
     names = sorted({one["labels"].get("alertname", "?") for one in alerts if one.get("state") == "firing"})
