@@ -53,13 +53,21 @@ def killswitch_rows(hosts: dict, strategy: str = "") -> list:
     hosts: variables of each host, among them killswitch_latched, killswitch_problem and killswitch_after.
     """
     rows = []
+    status_of = {host: (known.get("killswitch_after") or {}).get("status") or {} for host, known in hosts.items()}
+    somewhere = any(one["id"] == strategy for status in status_of.values() for one in status.get("strategies", []))
     for host, known in sorted(hosts.items()):
         said = known.get("killswitch_latched") or {}
-        status = (known.get("killswitch_after") or {}).get("status") or {}
+        status = status_of[host]
         problem = known.get("killswitch_problem") or said.get("msg") or ("" if said.get("killswitch") or said.get("changed") is not None
                                                                          else "host cannot be reached")
         concerned = [one for one in status.get("strategies", []) if strategy in ("", one["id"])]
-        if not concerned:
+        if status and not concerned and not strategy:
+            # Nothing is loaded: the engine's own switch is all there is.
+            rows.append({"engine": host, "confirmed": "yes" if status["killswitch"] and not problem else "NO", "detail": problem})
+        elif status and not concerned:
+            # Where another engine has it, this one refused to latch what it cannot trade.
+            rows.append({"engine": host, "confirmed": "yes" if somewhere else "NO", "strategy": strategy, "detail": "has no such strategy"})
+        elif not concerned:
             rows.append({"engine": host, "confirmed": "NO", "detail": problem or "does not answer any more"})
         for one in concerned:
             still = not one["trading"] and (status["killswitch"] or one["killed"])
