@@ -41,9 +41,11 @@ def database_rejoin(answers: dict, wanted: list | None = None) -> dict:
 def database_rows(answers: dict) -> list:
     """One row a member, for people."""
     rows = []
+    # The sender knows what a follower lacks; the follower itself does not know what it was not sent.
+    lags = {one["name"]: one["lag_bytes"] for answer in answers.values() for one in _answered(answer).get("standbys", [])}
     for host, answer in sorted(answers.items()):
         one = _answered(answer)
-        lag = one.get("upstream", {}).get("lag_bytes")
+        lag = lags.get(host)
         rows.append({"member": host, "state": one["state"], "timeline": one.get("timeline", ""), "follows": one.get("follows", ""),
                      "lag": f"{lag} bytes" if lag is not None else one.get("why", "")})
     return rows
