@@ -1,0 +1,139 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine behind a real HTTP server, as its API shows it (engine/openapi.yaml)."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+HOLDER = "e1/aa"
+OTHER = "e2/bb"
+
+
+def strategy(name: str, holder: str | None = HOLDER, epoch: int = 4, **more: Any) -> dict[str, Any]:
+    """A strategy that trades where this engine holds it."""
+    mine = holder == HOLDER
+    return {"id": name, "type": "market_maker", "venue": "paper", "symbol": "BTC-USD", "state": "running" if mine else "stopped",
+            "trading": mine, "paper_trading": False, "holder": holder, "epoch": epoch, "killed": False, "lease_seconds_left": 3.0 * mine,
+            "open_orders": 0, "position": 0.0, "accepted": {"epoch": epoch * mine, "first_venue_ns": 10 * mine, "last_venue_ns": 20 * mine},
+            "performance": {"orders": 0}, **more}
+
+
+class PlayedEngine:
+    """Engine e1. A request is named as METHOD and the last part of its path: "POST transfer".
+
+    acts: what a request that writes does with its body; it returns the answer. later: called before the next requests of that name, one
+    each.
+    refusals: status and detail. lost: how many requests are carried out, and the connection closed without an answer. deaf: requests that
+    never arrive, likewise.
+    """
+
+    def __init__(self) -> None:
+        self.status: dict[str, Any] = {
+            "role": "primary", "version": "1.0", "engine": "e1", "holder": HOLDER, "trading_enabled": True, "killswitch": False,
+            "strategies": [strategy("mm")], "exchanges": [{"name": "paper", "status": "connected"}],
+            "database": {"connected": True, "host": "db"}, "lag": {"queue_depth": 0, "oldest_ms": 0}, "uptime_seconds": 9.0,
+        }
+        self.records: list[dict[str, Any]] = []
+        self.counts: dict[str, Counter] = {"accepted": Counter(mm=10), "rejected": Counter(mm=0)}
+        self.latch: dict[str, Any] = {"latched": False, "reason": None, "since": None, "rows_latched": False, "strategies": []}
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.seen: Counter = Counter()
+        self.later: defaultdict[str, list[Callable[[], Any]]] = defaultdict(list)
+        self.refusals: dict[str, tuple[int, str]] = {}
+        self.lost: Counter = Counter()
+        self.deaf: Counter = Counter()
+        self.acts: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "POST arm": lambda body: self.note("taker", "armed", **body),
+            "DELETE arm": lambda body: self.note("taker", "disarmed", **body),
+            "POST transfer": self.hand_over,
+            "POST killswitch": lambda body: self.switch(True, **body),
+            "DELETE killswitch": lambda body: self.switch(False, **body),
+        }
+
+    @property
+    def mm(self) -> dict[str, Any]:
+        return self.status["strategies"][0]
+
+    def own(self, *strategies: dict[str, Any]) -> None:
+        self.status["strategies"] = list(strategies)
+
+    def note(self, part: str, outcome: str, id: str = "t1", strategies: tuple[str, ...] | list[str] = ("mm",), detail: str = "",  # noqa: A002
+             **_rest: Any) -> dict[str, Any]:
+        """Make it the engine's record of that transfer."""
+        record = {"id": id, "part": part, "outcome": outcome, "detail": detail, "strategies": list(strategies),
+                  "steps": [{"step": outcome, "wall_ns": 1}]}
+        self.records = [one for one in self.records if (one["id"], one["part"]) != (id, part)] + [record]
+        return {**record, "holder": HOLDER}
+
+    def hand_over(self, body: dict[str, Any]) -> dict[str, Any]:
+        for one in self.status["strategies"]:
+            if one["id"] in body["strategies"]:
+                one.update(holder=OTHER, epoch=one["epoch"] + 1, trading=False)
+        return self.note("giver", "done", **body)
+
+    def switch(self, latched: bool, reason: str, strategy: str = "") -> dict[str, Any]:
+        if strategy:
+            self.latch["strategies"] = [one for one in self.latch["strategies"] if one["strategy"] != strategy]
+            self.latch["strategies"] += [{"strategy": strategy, "latched": True, "reason": reason}] if latched else []
+        else:
+            self.latch.update(latched=latched, reason=reason if latched else None)
+            self.status["killswitch"] = latched
+        for one in self.status["strategies"]:
+            if strategy in ("", one["id"]):
+                one.update(killed=latched, trading=False)
+        return self.latch
+
+    def answer(self, name: str, body: dict[str, Any]) -> tuple[int, str] | None:
+        """Status and text; None when nothing is answered."""
+        self.seen[name] += 1
+        if self.later[name]:
+            self.later[name].pop(0)()
+        if self.deaf[name]:
+            self.deaf[name] -= 1
+            return None
+        if name in self.refusals:
+            code, detail = self.refusals[name]
+            return code, json.dumps({"type": "about:blank", "title": "Refused", "status": code, "detail": detail})
+        if name == "GET metrics":
+            return 200, "".join(f'trading_orders_total{{strategy="{one}",status="{what}"}} {count}\n'
+                                for what, each in self.counts.items() for one, count in each.items())
+        document = copy.deepcopy({"GET status": self.status, "GET killswitch": self.latch,
+                                  "GET transfer": {"holder": HOLDER, "transfers": self.records}}.get(name))
+        if document is None:
+            self.asked.append((name, body))
+            document = self.acts[name](body)
+        if self.lost[name]:
+            self.lost[name] -= 1
+            return None
+        return 200, json.dumps(document)
+
+
+def handler(engine: PlayedEngine) -> type[BaseHTTPRequestHandler]:
+    """What an HTTP server answers with."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+        def _serve(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            answer = engine.answer(f"{self.command} {self.path.removeprefix('/api/v1/')}", json.loads(self.rfile.read(length) or "{}"))
+            if answer is None:
+                self.close_connection = True
+                return
+            text = answer[1].encode()
+            self.send_response(answer[0])
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text)
+
+        do_GET = do_POST = do_DELETE = _serve  # noqa: N815
+
+    return Handler
