@@ -202,6 +202,9 @@ def check_input(given: dict[str, Any]) -> None:
     for name, (low, high) in _RANGES.items():
         if not low <= given[name] <= high:
             raise HostError(f"{name} {given[name]}: expected {low} to {high}")
+    # A null counts as given where options are only counted.
+    if given["verb"] in ("transfer", "resume") and not (given["to"] or {}).get("engine"):
+        raise HostError(f"to.engine: required with verb {given['verb']}, the name of the taker's engine")
     epochs = (given["expect"] or {}).get("epochs") or {}
     for strategy, epoch in epochs.items():
         if not str(epoch).isdigit():
@@ -259,8 +262,7 @@ class Transfer:
                             "an id is used once, name the next one differently")
         if self.plan_.check_mode:
             self._refuse_hindered(giver=True)
-        found = [Difference("live", f"lease {one['id']}", one["holder"], self.given["to"]["engine"])
-                 for one in self.status["strategies"] if one["id"] in self._names()]
+        found = [Difference("live", f"lease {one['id']}", one["holder"], self.given["to"]["engine"]) for one in self._chosen()]
         self.plan_.change(*found, write=self._transfer)
         self.plan_.run()
 
