@@ -15,10 +15,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import environment
-import report
 from kit.check import CHECKS, Broken
 from kit.database import DatabaseFailed
 from kit.site import Site
+
+import report
 
 # Importing a group registers its checks; this is the order in which they run.
 for _group in ("status", "refusals", "openapi", "role", "start", "killswitch", "lease", "transfer", "record"):
