@@ -150,10 +150,13 @@ def _newest(status: dict) -> dict:
 
 
 def _only_other(status: dict, giver: str) -> str:
-    others = sorted(host for host in status if host != giver and not held(status[host]))
-    if len(others) != 1:
-        raise _Refused(f"who takes from {giver}? {', '.join(others) or 'no other engine answers'}; name one")
-    return others[0]
+    """The only other one that answers; of several the only one that holds nothing."""
+    others = sorted(host for host in status if host != giver)
+    idle = [host for host in others if not held(status[host])]
+    for fit in (others, idle):
+        if len(fit) == 1:
+            return fit[0]
+    raise _Refused(f"who takes from {giver}? {', '.join(idle or others) or 'no other engine answers'}; name one")
 
 
 class FilterModule:
