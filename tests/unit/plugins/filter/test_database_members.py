@@ -12,6 +12,7 @@ from ansible_collections.hft.ops.plugins.filter.database_members import (
     database_failover,
     database_followers,
     database_rejoin,
+    database_rows,
     database_switchover,
     database_taker,
     database_upgrade,
@@ -179,3 +180,22 @@ def test_primaries_of_two_regions_are_no_split() -> None:
 def test_a_move_to_a_newer_minor_version_is_how_an_upgrade_goes_on() -> None:
     newer = _member("standby", "db", server_version="17.11 (Debian 17.11-1)")
     assert database_switchover(_cluster(p2=newer), "p2")["error"] == ""
+
+
+def test_rows_tell_the_lag_that_the_sender_knows() -> None:
+    assert database_rows(_cluster()) == [
+        {"member": "db", "state": "primary", "timeline": 1, "follows": "", "lag": ""},
+        {"member": "p1", "state": "standby", "timeline": 1, "follows": "db", "lag": "100 bytes"},
+        {"member": "p2", "state": "standby", "timeline": 1, "follows": "db", "lag": "5 bytes"},
+    ]
+
+
+def test_a_standby_that_lacks_nothing_is_told_from_one_that_nobody_sends_to() -> None:
+    rows = database_rows(_cluster(db=_member("primary", standbys=(_follower("p1"),))))
+    assert [row["lag"] for row in rows] == ["", "0 bytes", ""]
+
+
+def test_rows_tell_why_a_member_is_silent() -> None:
+    rows = database_rows({"p2": None, "p1": {"unreachable": True, "msg": "no route"}, "db": _member("stopped", timeline=0)})
+    assert [(row["member"], row["state"], row["lag"]) for row in rows] == [
+        ("db", "stopped", ""), ("p1", "silent", "no route"), ("p2", "silent", "host cannot be reached")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.hft.ops.plugins.filter.engine_trading import trading_decision, trading_rows
+from ansible_collections.hft.ops.plugins.filter.engine_trading import killswitch_rows, trading_decision, trading_rows
 
 
 def _info(name: str, holder: str | None = None, role: str = "standby", **more: Any) -> dict:
@@ -70,3 +70,65 @@ def test_rows_show_silent_and_killed_engines() -> None:
 def test_row_of_an_ended_process_is_marked() -> None:
     rows = trading_rows({"e1": _info("e1", "e1/old")})
     assert rows[0]["holder"] == "e1/old (not answering)"
+
+
+def _pressed(info: dict, **more: Any) -> dict:
+    """Variables of a host after the kill switch was pressed; info: what its engine said then."""
+    return {"killswitch_latched": {"changed": True, "killswitch": {"latched": True}}, "killswitch_after": info, **more}
+
+
+_STOPPED = _info("e1", "e1/aa", killswitch=True)
+
+
+def test_an_engine_that_is_latched_and_stands_still_has_confirmed() -> None:
+    assert killswitch_rows({"e1": _pressed(_STOPPED)}) == [
+        {"engine": "e1", "confirmed": "yes", "strategy": "mm", "holder": "e1/aa", "trading": "no", "detail": ""}]
+    by_row = _info("e1")
+    by_row["status"]["strategies"][0]["killed"] = True
+    assert [(row["confirmed"], row["holder"]) for row in killswitch_rows({"e1": _pressed(by_row)}, "mm")] == [("yes", "nobody")]
+
+
+@pytest.mark.parametrize(("known", "trading", "detail"), [
+    (_pressed(_info("e1", "e1/aa", "primary", killswitch=True)), "YES", ""),
+    (_pressed(_info("e1", "e1/aa")), "no", ""),
+    (_pressed(_STOPPED, killswitch_problem="it does not say that it is latched"), "no", "it does not say that it is latched"),
+    ({"killswitch_latched": {"unreachable": True, "changed": False, "msg": "no route"}, "killswitch_after": _STOPPED}, "no", "no route"),
+    ({"killswitch_after": _STOPPED}, "no", "host cannot be reached"),
+])
+def test_whoever_trades_on_or_was_not_latched_has_not_confirmed(known: dict, trading: str, detail: str) -> None:
+    rows = killswitch_rows({"e1": known})
+    assert [(row["confirmed"], row["trading"], row["detail"]) for row in rows] == [("NO", trading, detail)]
+
+
+@pytest.mark.parametrize(("known", "detail"), [
+    ({}, "host cannot be reached"),
+    ({"killswitch_latched": _UNREACHABLE, "killswitch_after": _UNREACHABLE}, "no route"),
+    ({"killswitch_latched": {"failed": True}, "killswitch_problem": "not latched: no", "killswitch_after": _SILENT}, "not latched: no"),
+    (_pressed(_SILENT), "does not answer any more"),
+])
+def test_an_engine_that_is_silent_has_not_confirmed(known: dict, detail: str) -> None:
+    assert killswitch_rows({"e1": known}) == [{"engine": "e1", "confirmed": "NO", "detail": detail}]
+
+
+def test_of_one_strategy_only_its_rows_are_asked_for() -> None:
+    two = _info("e1", "e1/aa")
+    arb = {**two["status"]["strategies"][0], "id": "arb", "killed": True}
+    two["status"]["strategies"] = [{**arb, "id": "mm", "killed": False, "trading": True}, arb]
+    assert [(row["strategy"], row["confirmed"]) for row in killswitch_rows({"e1": _pressed(two)}, "arb")] == [("arb", "yes")]
+    assert [(row["strategy"], row["confirmed"]) for row in killswitch_rows({"e1": _pressed(two)})] == [("mm", "NO"), ("arb", "yes")]
+
+
+def test_an_engine_without_the_strategy_has_nothing_to_confirm_unless_nobody_has_it() -> None:
+    has, has_not = _info("e1", killswitch=True), _info("e2", strategies=[])
+    refused = _pressed(has_not, killswitch_problem='no strategy "mm"')
+    rows = killswitch_rows({"e2": refused, "e1": _pressed(has)}, "mm")
+    assert [(row["engine"], row["confirmed"]) for row in rows] == [("e1", "yes"), ("e2", "yes")]
+    assert [(row["confirmed"], row["detail"]) for row in killswitch_rows({"e2": refused}, "mm")] == [("NO", "has no such strategy")]
+    # A silent one may be the one that has it.
+    assert [row["confirmed"] for row in killswitch_rows({"e1": _pressed(_SILENT), "e2": refused}, "mm")] == ["NO", "NO"]
+
+
+def test_an_engine_without_strategies_confirms_its_own_switch() -> None:
+    for latched, confirmed in ((True, "yes"), (False, "NO")):
+        rows = killswitch_rows({"e1": _pressed(_info("e1", strategies=[], killswitch=latched))})
+        assert [row["confirmed"] for row in rows] == [confirmed]
