@@ -74,6 +74,14 @@ def test_clearing_one_strategy_leaves_the_rows_of_others_alone(played: Played, r
     assert one.asked == []
 
 
+def test_clearing_everything_leaves_the_switch_of_one_strategy_alone(played: Played, run_module: Run) -> None:
+    one = played[0]
+    one.own(strategy("mm"), strategy("arb"))
+    one.switch(True, "arb alone", "arb")
+    assert not _bring(run_module, "cleared")["changed"]
+    assert (one.asked, [row["latched"] for row in one.latch["strategies"]]) == ([], [True])
+
+
 def test_rows_that_another_engine_latched_are_cleared_through_this_one(played: Played, run_module: Run) -> None:
     one = played[0]
     one.mm["killed"] = True

@@ -192,6 +192,12 @@ def test_transfer_asks_the_giver_once_with_all_that_was_seen(played: Played, ask
     assert found["accepted"]["mm"]["last_venue_ns"] == 20
 
 
+def test_the_last_order_of_the_giver_is_read_after_the_handover(played: Played, ask: Ask) -> None:
+    one = played[0]
+    one.later["POST transfer"] = [lambda: one.mm["accepted"].update(last_venue_ns=77)]
+    assert ask("transfer")["accepted"]["mm"]["last_venue_ns"] == 77
+
+
 def test_what_is_left_out_is_not_expected_of_the_giver(played: Played, ask: Ask) -> None:
     one = played[0]
     one.own(strategy("mm"), strategy("arb"))
@@ -386,11 +392,19 @@ def test_orders_under_the_new_epoch_are_the_proof(played: Played, ask: Ask) -> N
     assert played[0].asked == []
 
 
-def test_orders_of_an_older_epoch_prove_nothing(played: Played, ask: Ask) -> None:
-    _took(played[0], 4)
+@pytest.mark.parametrize(("epoch", "first", "trading"), [(4, 30, True), (5, 0, True), (5, 30, False)])
+def test_orders_of_an_older_epoch_none_and_those_of_an_engine_that_stopped_prove_nothing(
+        played: Played, ask: Ask, epoch: int, first: int, trading: bool) -> None:
+    _took(played[0], epoch, first)
+    played[0].mm["trading"] = trading
     found = ask("prove", wait_s=_LITTLE_S)
     assert found["msg"] == ("engine e1: transfer t1 is done, no order of mm accepted within 0.05 s "
                             "(no hindrance known; is the market moving?)")
+
+
+def test_an_engine_that_trades_by_another_transfer_proves_nothing(played: Played, ask: Ask) -> None:
+    _took(played[0], 5)
+    assert "transfer t2 is unknown, no order of any strategy accepted" in ask("prove", id="t2", wait_s=_LITTLE_S)["msg"]
 
 
 def test_the_first_orders_are_waited_for(played: Played, ask: Ask) -> None:

@@ -167,6 +167,17 @@ def test_no_answer_now_and_then_is_forgiven(played: Played, watch: Watch) -> Non
     assert "failed" not in watch()
 
 
+def test_an_answer_ends_the_silence_whatever_it_says(played: Played, watch: Watch) -> None:
+    one = played[0]
+    deaf = lambda: one.deaf.update({"GET status": 1})  # noqa: E731
+
+    def recover() -> None:
+        one.mm.update(trading=True)
+
+    one.mm.update(trading=False)
+    assert "failed" not in watch(deaf, deaf, None, deaf, deaf, recover)
+
+
 def test_silence_neither_adds_to_what_was_measured_nor_takes_it_back(played: Played, watch: Watch) -> None:
     one = played[0]
     # wrong, silent, wrong, silent, wrong
