@@ -52,7 +52,7 @@ def _sql(host, query: str, database: str = "hft_db") -> str:
 
 def _fingerprint(host) -> str:
     """What a refused run must leave alone: the cluster's files, its server, its configuration."""
-    return host.check_output("ls -lA --time-style=+%%s /var/lib/postgresql/17 /var/lib/postgresql/17/main /etc/postgresql/17/main 2>&1;"
+    return host.check_output("ls -lA --time-style=+%s /var/lib/postgresql/17 /var/lib/postgresql/17/main /etc/postgresql/17/main 2>&1;"
                              " systemctl show -P MainPID -P ActiveEnterTimestamp postgresql@17-main.service")
 
 
@@ -169,7 +169,7 @@ def test_a_wrong_passphrase_opens_nothing(wrong_input) -> None:
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, variables: dict, named: str) -> None:
     there = _there(host, "mol-03")
-    state = "find /etc/pgbackrest /etc/systemd/system -type f -printf '%%p %%T@ %%m\\n' | sort"
+    state = "find /etc/pgbackrest /etc/systemd/system -type f -printf '%p %T@ %m\\n' | sort"
     before = there.check_output(state)
     assert named in wrong_input("mol-03", [{**_ROLE, "vars": {**_VARIABLES, **variables}}])
     assert there.check_output(state) == before
@@ -276,7 +276,8 @@ def test_a_restore_to_a_time_gives_exactly_the_rows_acknowledged_before_it(host,
     assert _sql(there, "SELECT pg_is_in_recovery(), timeline_id FROM pg_control_checkpoint()") == "f|2"
     assert _sql(there, "SHOW synchronous_standby_names") == ""
     assert "recovery_target" not in there.file("/var/lib/postgresql/17/main/postgresql.auto.conf").content_string
-    assert there.check_output("ls /var/lib/postgresql/17") == "main"
+    assert there.check_output("ls /var/lib/postgresql/17; ls /srv/wal").split() == ["main", "17-main"]
+    assert there.file("/var/lib/postgresql/17/main/pg_wal").linked_to == "/srv/wal/17-main"
     assert _there(host, "mol-02").check_output("find /var/lib/pgbackrest/archive -name '00000002.history*' | wc -l") == "1"
 
 

@@ -120,11 +120,11 @@ def test_password_arrives_at_the_exporter_as_it_was_given(host) -> None:
     ({"prometheus_jobs": [{"name": "node", "target": ["mol-01:9100"]}]}, "target"),
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, variables: dict, named: str) -> None:
-    before = (host.file(_CONFIG).content_string, host.check_output("stat -c %%Y /etc/prometheus/rules/site.yml"))
+    before = (host.file(_CONFIG).content_string, host.check_output("stat -c %Y /etc/prometheus/rules/site.yml"))
     variables = {"prometheus_listen_address": "0.0.0.0:9090", "prometheus_jobs": _JOBS, **variables}
     said = wrong_input("mol-01", [{"ansible.builtin.import_role": {"name": "hft.ops.prometheus"}, "vars": variables}])
     assert named in said
-    assert (host.file(_CONFIG).content_string, host.check_output("stat -c %%Y /etc/prometheus/rules/site.yml")) == before
+    assert (host.file(_CONFIG).content_string, host.check_output("stat -c %Y /etc/prometheus/rules/site.yml")) == before
     assert _query(host, "prometheus_config_last_reload_successful")[0]["value"][1] == "1"
 
 

@@ -256,16 +256,15 @@ def test_information_module_tells_lag_and_slots(play) -> None:
     ("mol-02", {"timescaledb_make_certificates": False, "timescaledb_tls_certificate": "/srv/expired.crt"},
      "/srv/expired.crt on mol-02: Certificate will expire; put one there that is good"),
     ("mol-02", {"timescaledb_primary_address": "mol-02"}, "primary_host mol-02: is this host itself"),
-    ("mol-02", {"timescaledb_standby_hosts": ["mol-01", "mol-02"]}, "names the primary mol-01; a server cannot follow itself"),
-    ("mol-01", {"timescaledb_allowed_networks": ["0.0.0.0/0"]}, "0.0.0.0/0 admits everybody"),
+    ("mol-02", {"timescaledb_allowed_networks": ["0.0.0.0/0"], "timescaledb_upstream_host": "mol-01"},
+     "0.0.0.0/0 admits everybody … timescaledb_upstream_host: mol-01; expected a standby of this cluster"),
     ("mol-01", {"timescaledb_settings": {"synchronous_commit": "off"}}, "synchronous_commit guards replication"),
     ("mol-01", {"timescaledb_monitoring_password": "short"}, "password of hft_monitoring: shorter than 16"),
-    ("mol-01", {"timescaledb_memory_mb": 0}, "nothing limits the memory of postgresql@17-main.service"),
-    ("mol-02", {"timescaledb_wal_directory": ""}, "the write-ahead log of this cluster lies in /srv/wal/17-main"),
-    ("mol-02", {"timescaledb_min_free_mb": 1 << 30, "timescaledb_max_wal_size_mb": 1 << 30},
-     "MiB are free for /srv/wal/17-main; make room; timescaledb_max_wal_size_mb: 1073741824"),
-    ("mol-02", {"timescaledb_huge_pages": "on", "timescaledb_upstream_host": "mol-01"},
-     "timescaledb_upstream_host: mol-01; expected a standby of this cluster that follows the primary itself"),
+    ("mol-02", {"timescaledb_memory_mb": 0, "timescaledb_wal_directory": "", "timescaledb_min_free_mb": 1 << 30,
+                "timescaledb_max_wal_size_mb": 1 << 30},
+     "nothing limits the memory of postgresql@17-main.service … log of this cluster lies in /srv/wal/17-main … are free for /srv/wal/17-main"),
+    ("mol-01", {"timescaledb_huge_pages": "on"}, "timescaledb_huge_pages: on, and"),
+    ("mol-02", {"timescaledb_standby_hosts": ["mol-01", "mol-02"]}, "names the primary mol-01; a server cannot follow itself"),
 ])
 def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str, variables: dict, named: str) -> None:
     there = _there(host, name)
@@ -274,7 +273,8 @@ def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str
                            " -not_before 20200101000000Z -not_after 20200201000000Z -out /srv/expired.crt")
     before = _fingerprint(there)
     said = wrong_input(name, [{**_ROLE, "vars": {**_VARIABLES, **variables}}])
-    assert named in said
+    for part in named.split(" … "):
+        assert part in said
     assert _fingerprint(there) == before
 
 
