@@ -180,6 +180,18 @@ def test_contract_waits_until_the_old_engine_is_gone(steps) -> None:
 
 
 @pytest.mark.usefixtures("scratch")
+def test_a_standby_that_is_far_behind_holds_a_migration_back(steps) -> None:
+    """One that is away counts by its slot."""
+    steps(
+        _asked("SELECT slot_name FROM pg_create_physical_replication_slot('away', true)", "away"),
+        _asked("SELECT pg_switch_wal() IS NOT NULL", "t"),
+        _refused(_files(_ONE), "the standby of slot away is", max_lag_bytes=1000),
+        _asked("SELECT pg_drop_replication_slot('away')"),
+        _migrated(_files(_ONE), max_lag_bytes=1 << 26),
+    )
+
+
+@pytest.mark.usefixtures("scratch")
 @pytest.mark.long
 def test_the_registry_follows_the_ledger(steps) -> None:
     """After an earlier driver that had none, and after a run that was cut off between the two. No file is run again."""
