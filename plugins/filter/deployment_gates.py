@@ -13,13 +13,13 @@ from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
 _VENUES = "connected from both engines"
-PASS, FAIL, OVERRIDDEN = "pass", "FAIL", "overridden"
+PASS, FAIL, OVERRIDDEN = "pass", "fail", "overridden"
 
 
 def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None, more: list | None = None) -> list:
     """Rows of gate, asked, found, verdict and reason.
 
-    measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, as far as they are
+    measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, markets, as far as they are
     there;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
@@ -66,6 +66,9 @@ def _own(measured: dict, policy: dict) -> Iterator[dict]:
     yield from _largest("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
     yield from _largest("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
     yield from _smallest("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB")
+    for one in measured.get("markets") or []:
+        yield _row(f"market {one.get('region') or one['venue']}", "closed or quiet until the change and its rollback are over",
+                   one["reason"], one["may_change"] is True)
     yield from _paperwork(measured, policy)
     yield from _alerts(measured, policy)
 

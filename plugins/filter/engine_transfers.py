@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import held, killed
 
@@ -51,11 +53,11 @@ def transfer_switch_ms(phases: list) -> float | None:
     return round((phases[-1]["at_us"] + phases[-1]["took_us"]) / 1000, 3) if phases else None
 
 
-def transfer_phases(giver: dict, taker: dict) -> list:
+def transfer_phases(giver: dict, taker: dict, since: str = "") -> list:
     """Where the time of a transfer went, in the order in which it happened.
 
     giver, taker: records of the two engines, by their hosts' wall clocks, so from one to the other their offset counts.
-    A list of {part, phase, at_us, took_us}; at_us since the giver began.
+    A list of {part, phase, at_us, took_us}; at_us since the giver began, or since that moment (ISO 8601, UTC).
     """
     # A refused attempt stands in the records too: between it and the next the giver traded.
     given = _since("under way", giver.get("steps", []))
@@ -64,10 +66,12 @@ def transfer_phases(giver: dict, taker: dict) -> list:
     begin = given[0]["wall_ns"]
     steps = [("giver", one["step"], one["wall_ns"]) for one in given]
     steps += [("taker", one["step"], one["wall_ns"]) for one in _since("armed", taker.get("steps", [])) or taker.get("steps", [])]
+    zero = round(datetime.fromisoformat(since).timestamp() * 1e9) if since else begin
     phases, before = [], begin
     for part, step, at in sorted(steps, key=lambda one: one[2]):
         if (part, step) in _PHASES:
-            phases.append({"part": part, "phase": _PHASES[part, step], "at_us": (before - begin) // 1000, "took_us": (at - before) // 1000})
+            phases.append({"part": part, "phase": _PHASES[part, step], "at_us": max(0, before - zero) // 1000,
+                           "took_us": (at - before) // 1000})
             before = at
     return phases
 

@@ -56,7 +56,7 @@ def _row(measured: dict, gate: str, policy: dict | None = None) -> dict:
 
 
 def _failing(rows: list) -> list:
-    return [row["gate"] for row in rows if row["verdict"] == "FAIL"]
+    return [row["gate"] for row in rows if row["verdict"] == "fail"]
 
 
 def test_what_is_at_its_limit_passes_and_every_gate_has_its_row() -> None:
@@ -87,7 +87,7 @@ def test_what_is_at_its_limit_passes_and_every_gate_has_its_row() -> None:
 ])
 def test_what_is_beyond_its_limit_fails_and_says_what_was_found(more: dict, gate: str, found: str) -> None:
     row = _row(_measured(**more), gate)
-    assert (row["verdict"], row["found"]) == ("FAIL", found)
+    assert (row["verdict"], row["found"]) == ("fail", found)
 
 
 @pytest.mark.parametrize(("measured", "gate", "found"), [
@@ -113,13 +113,13 @@ def test_what_is_beyond_its_limit_fails_and_says_what_was_found(more: dict, gate
 ])
 def test_no_answer_is_no_consent(measured: dict, gate: str, found: str) -> None:
     row = _row(measured, gate)
-    assert (row["verdict"], row["found"]) == ("FAIL", found)
+    assert (row["verdict"], row["found"]) == ("fail", found)
 
 
 @pytest.mark.parametrize("release", [None, {}, {"sha256": ""}])
 def test_evidence_of_no_release_passes_nothing(release: dict | None) -> None:
     measured = _measured(release=release, evidence=[{"kind": "tests", "sha256": "", "passed": True}])
-    assert _row(measured, "evidence: tests")["verdict"] == "FAIL"
+    assert _row(measured, "evidence: tests")["verdict"] == "fail"
 
 
 def test_no_alert_at_all_passes() -> None:
@@ -156,7 +156,7 @@ def test_where_nothing_is_to_move_engines_are_not_asked() -> None:
 
 
 @pytest.mark.parametrize(("ok", "verdict"), [
-    (True, "pass"), ("yes", "pass"), (False, "FAIL"), ("no", "FAIL"), ("False", "FAIL"), (0, "FAIL"),
+    (True, "pass"), ("yes", "pass"), (False, "fail"), ("no", "fail"), ("False", "fail"), (0, "fail"),
 ])
 def test_a_gate_of_one_s_own_passes_only_when_it_says_so(ok: object, verdict: str) -> None:
     row = deployment_gates(_GOOD, _POLICY, {}, [{"gate": "session", "asked": "open", "found": "?", "ok": ok}])[-1]
