@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi
-from played_engine import PlayedEngine, handler
+from ansible_collections.hft.ops.tests.unit.plugins.modules.played_engine import PlayedEngine, handler
 
 
 @pytest.fixture

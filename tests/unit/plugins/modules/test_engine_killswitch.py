@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi
 from ansible_collections.hft.ops.plugins.modules.engine_killswitch import main
-from played_engine import PlayedEngine, strategy
+from ansible_collections.hft.ops.tests.unit.plugins.modules.played_engine import PlayedEngine, strategy
 
 Played = tuple[PlayedEngine, EngineApi]
 Run = Callable[..., dict[str, Any]]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused
 from ansible_collections.hft.ops.plugins.modules import engine_transfer
-from played_engine import HOLDER, OTHER, PlayedEngine, strategy
+from ansible_collections.hft.ops.tests.unit.plugins.modules.played_engine import HOLDER, OTHER, PlayedEngine, strategy
 
 Played = tuple[PlayedEngine, EngineApi]
 Ask = Callable[..., dict[str, Any]]

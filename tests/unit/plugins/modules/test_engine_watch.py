@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi
 from ansible_collections.hft.ops.plugins.modules import engine_watch
-from played_engine import OTHER, PlayedEngine, strategy
+from ansible_collections.hft.ops.tests.unit.plugins.modules.played_engine import OTHER, PlayedEngine, strategy
 
 Played = tuple[PlayedEngine, EngineApi]
 Watch = Callable[..., dict[str, Any]]
