@@ -346,7 +346,8 @@ bool LeaseKeeper::known_as_done(const TransferRequest& request) {
     }
     if (store_.session() == 0) return false;
     const TransferRead written = store_.transferred(request.id);
-    if (!written.found) return false;
+    // Returned rows were taken back, or are vacant: that transfer is over, and not done.
+    if (!written.found || written.returned) return false;
     std::vector<std::size_t> indices;
     for (const std::string& strategy : request.strategies) {
         if (const auto index = index_of(strategy)) indices.push_back(*index);

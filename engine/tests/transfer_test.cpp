@@ -276,6 +276,7 @@ TEST_F(Transfer, WhatTheTakerCannotFenceTheGiverTakesBack) {
     EXPECT_TRUE(eventually([&] { return outcome(*blue_, "t") == "taken back"; })) << outcome(*blue_, "t");
     EXPECT_TRUE(trades(*blue_));
     EXPECT_TRUE(stands_still(*green_));
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict) << "it was not done";
     expect_no_overlap();
 }
 
