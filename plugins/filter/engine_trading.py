@@ -43,7 +43,7 @@ def _row(host: str, status: dict, strategy: dict, alive: set) -> dict:
         "trading": "yes" if strategy["trading"] else "no",
         "orders": strategy["performance"]["orders"],
         "position": strategy.get("position", ""),
-        "pnl_usd": strategy["performance"].get("daily_pnl_usd", ""),
+        "pnl_usd": round(strategy["performance"].get("daily_pnl_usd", 0.0), 2),
     }
 
 
