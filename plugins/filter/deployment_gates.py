@@ -20,7 +20,6 @@ def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None
     """Rows of gate, asked, found, verdict and reason.
 
     measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
-    there;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
     """
