@@ -20,11 +20,26 @@ def play(tmp_path):
     def run(name: str, tasks: list[dict], *options: str) -> subprocess.CompletedProcess[str]:
         playbook = tmp_path / "play.yml"
         playbook.write_text(yaml.safe_dump([{"name": "Play", "hosts": name, "gather_facts": False, "tasks": tasks}]))
-        argv = ["ansible-playbook", f"--inventory={_ROOT}/molecule/inventory", *options, str(playbook)]
-        plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}  # molecule asks for colours, tests read words
-        return subprocess.run(argv, cwd=_ROOT, env=plain, capture_output=True, text=True, check=False)
+        return _ansible_playbook(playbook, *options)
 
     return run
+
+
+@pytest.fixture
+def database_playbook():
+    """Run a playbook of the collection on the cluster of mol-01 to mol-03: database_playbook("database_upgrade", *options)."""
+
+    def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return _ansible_playbook(_ROOT / "playbooks" / f"{name}.yml", "-e", f"@{_ROOT}/molecule/timescaledb/variables.yml",
+                                 "-e", "database_hosts=mol-01:mol-02:mol-03", *options)
+
+    return run
+
+
+def _ansible_playbook(playbook: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    argv = ["ansible-playbook", f"--inventory={_ROOT}/molecule/inventory", *options, str(playbook)]
+    plain = {**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}  # molecule asks for colours, tests read words
+    return subprocess.run(argv, cwd=_ROOT, env=plain, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

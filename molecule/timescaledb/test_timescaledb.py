@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -182,27 +181,24 @@ def test_without_any_candidate_no_commit_is_acknowledged(host) -> None:
     _sql(host, "DROP TABLE trial")
 
 
-def _degrade(*options: str) -> str:
-    argv = ["ansible-playbook", f"--inventory={_HERE.parent}/inventory", "-e", f"@{_HERE}/variables.yml",
-            "-e", "database_hosts=mol-01:mol-02:mol-03", *options, str(_HERE.parents[1] / "playbooks/database_degrade.yml")]
-    done = subprocess.run(argv, cwd=_HERE.parents[1], capture_output=True, text=True, check=False)
-    return f"{done.returncode} " + " ".join((done.stdout + done.stderr).split())
-
-
 @pytest.mark.long
-def test_a_primary_acknowledges_alone_by_a_recorded_decision_only(host, play) -> None:
+def test_a_primary_acknowledges_alone_by_a_recorded_decision_only(host, play, database_playbook) -> None:
     """With both candidates down: the decision lets waiting commits and leases go, marks the others, and can be taken back."""
+    def degrade(*options: str) -> str:
+        done = database_playbook("database_degrade", *options)
+        return " ".join((done.stdout + done.stderr).split())
+
     standbys = [_there(host, name) for name in ("mol-02", "mol-03")]
     reason = ("-e", "database_who=trial", "-e", "database_reason='both lost, INC-1'")
-    assert "streams and acknowledges commits; nothing waits" in _degrade(*reason)
+    assert "streams and acknowledges commits; nothing waits" in degrade(*reason)
     for standby in standbys:
         standby.check_output("systemctl stop postgresql@17-main.service")
     try:
-        assert "database_reason: say why" in _degrade()
+        assert "database_reason: say why" in degrade()
         held = host.run("cd / && timeout 3 runuser -u postgres -- psql -XAtq -d hft_db"
                         " -c \"SELECT lease_register('alone', 60000, '{paper}')\"")
         assert held.rc == 124
-        assert "commits wait for NOBODY" in _degrade(*reason)
+        assert "commits wait for NOBODY" in degrade(*reason)
         assert _sql(host, "SELECT who, reason, timeline, ended_at IS NULL FROM degraded") == "trial|both lost, INC-1|1|t"
         assert _sql(host, "SELECT (lease_claim('alone', NULL, 0, 0, 'blue/1', 1, 60000, '{paper}')).holder") == "blue/1"
         assert standbys[0].file("/etc/postgresql/17/main/degraded").exists
@@ -219,10 +215,10 @@ def test_a_primary_acknowledges_alone_by_a_recorded_decision_only(host, play) ->
                "detached": [{"name": name, "timeline": 1, "flushed_lsn": "0/1"} for name in ("mol-02", "mol-03")]}
     done = play("mol-02", [{"hft.ops.pg_promote": promote}], "--check")
     assert "may lack acknowledged commits (The primary acknowledges alone since" in " ".join(done.stdout.split())
-    assert 'commits wait for ANY 1 ("mol-02", "mol-03")' in _degrade("-e", "database_degrade=end", "-e", "database_who=trial")
+    assert 'commits wait for ANY 1 ("mol-02", "mol-03")' in degrade("-e", "database_degrade=end", "-e", "database_who=trial")
     assert _sql(host, "SELECT ended_by, count(*) FROM degraded GROUP BY 1") == "trial|1"
     assert not standbys[0].file("/etc/postgresql/17/main/degraded").exists
-    assert "changed=0" in _degrade("-e", "database_degrade=end").split("mol-01 : ")[-1]
+    assert "changed=0" in degrade("-e", "database_degrade=end").split("mol-01 : ")[-1]
     _sql(host, "DELETE FROM engine_lease WHERE strategy = 'alone'; DELETE FROM degraded")
 
 

@@ -5,13 +5,11 @@ changes of primary that come with it."""
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 testinfra_hosts = ["mol-01"]
 
-_ROOT = Path(__file__).parents[2]
 _MEMBERS = ("mol-01", "mol-02", "mol-03")
 _PACKAGES = ("postgresql-17", "postgresql-17-timescaledb")
 _LIBRARIES = "/usr/lib/postgresql/17/lib"
@@ -40,16 +38,6 @@ def _there(host, name: str):
     return host.get_host(f"ssh://{name}", ssh_config=host.backend.ssh_config, sudo=True)
 
 
-def _playbook(name: str, *options: str) -> subprocess.CompletedProcess[str]:
-    argv = ["ansible-playbook", f"--inventory={_ROOT}/molecule/inventory", "-e", f"@{_ROOT}/molecule/timescaledb/variables.yml",
-            "-e", "database_hosts=mol-01:mol-02:mol-03", *options, str(_ROOT / f"playbooks/{name}.yml")]
-    return subprocess.run(argv, cwd=_ROOT, capture_output=True, text=True, check=False)
-
-
-def _upgrade(*options: str) -> subprocess.CompletedProcess[str]:
-    return _playbook("database_upgrade", *options)
-
-
 def _said(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
@@ -68,51 +56,54 @@ def _started(host) -> dict[str, str]:
 
 
 @pytest.mark.long
-def test_members_that_are_offered_the_same_are_upgraded_standbys_first(host) -> None:
-    assert "every member has it and runs it" in _said(_upgrade("--check")), "nothing to do at first"
+def test_members_that_are_offered_the_same_are_upgraded_standbys_first(host, database_playbook) -> None:
+    def upgrade(*options: str) -> subprocess.CompletedProcess[str]:
+        return database_playbook("database_upgrade", *options)
+
+    assert "every member has it and runs it" in _said(upgrade("--check")), "nothing to do at first"
     for name in _MEMBERS:
         suffix = "+later2" if name == "mol-03" else "+later1"
         _there(host, name).check_output(_OFFER.format(names=" ".join(_PACKAGES), suffix=suffix))
     before = _started(host)
-    refused = _upgrade()
+    refused = upgrade()
     assert refused.returncode == 2
     assert "+later2; members of one cluster run one version" in _said(refused)
     assert _started(host) == before
 
     _there(host, "mol-03").check_output(_OFFER.format(names=" ".join(_PACKAGES), suffix="+later1"))
-    planned = _upgrade("--check", "-e", "database_upgrade_restart_primary=true")
+    planned = upgrade("--check", "-e", "database_upgrade_restart_primary=true")
     assert planned.returncode == 0, planned.stdout
     assert "mol-02, mol-03, mol-01 one after the other, then the extension" in _said(planned)
     assert _started(host) == before
 
     # A later version of the extension has another library: of the one that the catalog names, the package brings none.
     version = host.check_output("basename $(ls %s/timescaledb-[0-9]*.so) .so", _LIBRARIES).split("-")[1]
-    asked = _upgrade()
+    asked = upgrade()
     assert asked.returncode == 2
     assert "the standbys came first, mol-01 is the primary and must be restarted too; mol-02 or mol-03 can take over" in _said(asked)
     after = _started(host)
     assert [name for name in _MEMBERS if after[name] != before[name]] == ["mol-02", "mol-03"]
     assert "+later1" in _there(host, "mol-02").check_output("dpkg-query -f '${Version}' -W postgresql-17-timescaledb")
 
-    moved = _playbook("database_switchover", "-e", "database_to=mol-02")
+    moved = database_playbook("database_switchover", "-e", "database_to=mol-02")
     assert moved.returncode == 0, moved.stdout
     assert _followers(_there(host, "mol-02")) == ["mol-01", "mol-03"]
-    done = _upgrade()
+    done = upgrade()
     assert done.returncode == 0, done.stdout
     assert f"the catalog names {version}" in _said(done)
     assert _started(host)["mol-01"] != before["mol-01"]
     for name in _MEMBERS:
         assert _there(host, name).check_output("ls %s | grep -c 'timescaledb-[0-9]'", _LIBRARIES) == "1"
         assert not _there(host, name).file(f"/var/lib/postgresql/kept-libraries/timescaledb-{version}.so").exists
-    again = _upgrade()
+    again = upgrade()
     assert "every member has it and runs it" in _said(again), again.stdout
 
     _there(host, "mol-02").check_output("systemctl stop postgresql@17-main.service")
-    moved = _playbook("database_failover")
+    moved = database_playbook("database_failover")
     assert moved.returncode == 0, moved.stdout
     taker = "mol-01" if "mol-01 is the primary on timeline" in _said(moved) else "mol-03"
     slots = _sql(_there(host, taker), "SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots")
     assert slots == " ".join(name.replace("-", "_") for name in _MEMBERS if name != taker)
-    back = _playbook("database_rejoin")
+    back = database_playbook("database_rejoin")
     assert back.returncode == 0, back.stdout
     assert _followers(_there(host, taker)) == [name for name in _MEMBERS if name != taker]
