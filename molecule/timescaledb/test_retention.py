@@ -78,13 +78,11 @@ def test_what_the_edition_lacks_and_what_would_lose_records_is_refused(host, wro
     def refused(**more: object) -> str:
         return wrong_input("mol-01", [{**_ROLE, "vars": {**_VARIABLES, **more}}])
 
-    operational = {"db_retention_tables": {"events": "operational"}}
-    said = refused(**operational, db_retention_by="policy")
-    assert "is of the Apache edition (timescaledb.license is apache), which has no retention policies; choose timer" in said
     assert "db_retention_export_directory: is empty, and public.fills is of a regulatory class" in refused(db_retention_export_directory="")
     bad = {"db_retention_classes": {"operational": {"keep_days": 30, "compress_after_days": 1}},
            "db_retention_tables": {"events": "operational", "orders_2": "operational"}}
-    said = refused(**bad)
+    said = refused(**bad, db_retention_by="policy")
+    assert "is of the Apache edition (timescaledb.license is apache), which has no retention policies; choose timer" in said
     assert "public.orders_2: is no hypertable of hft_db; there are public.events, public.fills, public.orders" in said
     assert "compress_after_days of public.events" in said
     assert not host.file("/etc/hft/retention.json").exists or "orders_2" not in host.file("/etc/hft/retention.json").content_string
