@@ -155,8 +155,8 @@ def _windows(calendar: Calendar, given: list[dict[str, Any]], kind: str) -> tupl
 
 
 def _time(given: Any) -> time:
-    # YAML reads 02:00 without quotes as 120, a number of minutes.
-    return time(*divmod(given, 60)) if type(given) is int else time.fromisoformat(given)
+    # YAML reads 23:30 without quotes as 1410, a number of minutes.
+    return time(*divmod(given, 60)) if isinstance(given, int) else time.fromisoformat(given)
 
 
 def _laid_over(calendar: Calendar, overlay: dict[str, Any]) -> Calendar:
@@ -178,6 +178,20 @@ def _one_over(calendar: Calendar, site: dict[str, Any]) -> Calendar:
     sessions = tuple(sorted((*(one for one in calendar.sessions if one.day not in replaced), *own), key=lambda one: one.open))
     freezes = tuple(Freeze(moment(calendar, one["from"]), moment(calendar, one["to"]), str(one.get("reason", "no reason given")))
                     for one in site.get("freezes", []))
-    settings = {key: site[key] for key in ("before_open_s", "after_close_s", "use_breaks") if key in site}
-    return replace(calendar, sessions=sessions, freezes=calendar.freezes + freezes, settings={**calendar.settings, **settings},
-                   **_all_windows(calendar, site))
+    return replace(calendar, sessions=sessions, freezes=calendar.freezes + freezes,
+                   settings={**calendar.settings, **_settings(calendar, site)}, **_all_windows(calendar, site))
+
+
+def _settings(calendar: Calendar, site: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in ("before_open_s", "after_close_s"):
+        if key in site:
+            try:
+                found[key] = float(site[key])
+            except (TypeError, ValueError):
+                raise CalendarWrong(f"overlay, {calendar.venue}: {key}: expected seconds, found {site[key]!r}") from None
+    if "use_breaks" in site:
+        if not isinstance(site["use_breaks"], bool):
+            raise CalendarWrong(f"overlay, {calendar.venue}: use_breaks: expected true or false, found {site['use_breaks']!r}")
+        found["use_breaks"] = site["use_breaks"]
+    return found

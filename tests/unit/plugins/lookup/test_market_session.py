@@ -179,6 +179,8 @@ _REFUSED = [
     ({"term": "XNYS", "overlay": {"XNYS": {"sessions": [{"day": "2026-12-05", "open": "2026-12-05T12:00", "close": "2026-12-05T11:00"}]}}},
      "XNYS: the session of 2026-12-05 closes before it opens"),
     ({"term": "OKX", "overlay": {"OKX": {"maintenance": [{"days": ["sunday"], "from": "01:00", "to": "02:00"}]}}}, "OKX: maintenance: "),
+    ({"term": "XNYS", "overlay": {"XNYS": {"before_open_s": "soon"}}}, "overlay, XNYS: before_open_s: expected seconds, found 'soon'"),
+    ({"term": "XNYS", "overlay": {"XNYS": {"use_breaks": "no"}}}, "overlay, XNYS: use_breaks: expected true or false, found 'no'"),
     ({"term": "XNYS", "overlay": []}, "overlay: expected a dictionary by venue"),
     ({"term": "XNYS", "overlay": "/nowhere.yml"}, "overlay: .*No such file"),
     ({"term": "r", "regions": {"r": []}}, "region r: it has no venue"),
