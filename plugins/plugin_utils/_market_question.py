@@ -13,25 +13,36 @@ import yaml
 from ansible_collections.hft.ops.plugins.plugin_utils._market_calendar import CalendarWrong, load
 from ansible_collections.hft.ops.plugins.plugin_utils._market_session import Policy, decide
 
+_LONGEST_S = 30 * 86400
+
 
 def ask(term: str, at: Any = None, overlay: Any = None, calendars: str | None = "", regions: Mapping[str, list[str]] | None = None,
         **policy: Any) -> dict[str, Any]:
     """What a venue, or all venues of a region, do at a moment (now when left out)."""
     moment = _moment(at)
     site = _overlay(overlay)
-    try:
-        rules = Policy(**{key: value for key, value in policy.items() if value is not None})
-    except TypeError as wrong:
-        raise CalendarWrong(f"{str(wrong).rpartition(' ')[2]}: unknown; expected "
-                            "budget_s, before_open_s, after_close_s, use_breaks") from None
-    if rules.budget_s < 0:
-        raise CalendarWrong(f"budget_s: expected seconds, 0 or more, found {rules.budget_s:g}")
+    rules = _policy(policy)
     venues = (regions or {}).get(term)
     if venues is None:
         return decide(load(term, site, calendars or ""), moment, rules)
     if not venues:
         raise CalendarWrong(f"region {term}: it has no venue")
     return _together(term, [decide(load(venue, site, calendars or ""), moment, rules) for venue in venues])
+
+
+def _policy(given: dict[str, Any]) -> Policy:
+    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    unknown = sorted(set(wanted) - {"budget_s", "before_open_s", "after_close_s", "use_breaks"})
+    if unknown:
+        raise CalendarWrong(f"{unknown[0]}: unknown; expected budget_s, before_open_s, after_close_s, use_breaks")
+    for key in set(wanted) - {"use_breaks"}:
+        try:
+            wanted[key] = float(wanted[key])
+        except (TypeError, ValueError):
+            wanted[key] = -1.0
+        if not 0 <= wanted[key] <= _LONGEST_S:
+            raise CalendarWrong(f"{key}: expected seconds, 0 to {_LONGEST_S}, found {given[key]!r}")
+    return Policy(**wanted)
 
 
 def _moment(given: Any) -> datetime:

@@ -184,8 +184,9 @@ _REFUSED = [
     ({"term": "XNYS", "overlay": []}, "overlay: expected a dictionary by venue"),
     ({"term": "XNYS", "overlay": "/nowhere.yml"}, "overlay: .*No such file"),
     ({"term": "r", "regions": {"r": []}}, "region r: it has no venue"),
-    ({"term": "XNYS", "budget_s": -1}, "budget_s: expected seconds"),
-    ({"term": "XNYS", "budget": 1}, "'budget': unknown; expected budget_s"),
+    ({"term": "XNYS", "budget_s": -1}, "budget_s: expected seconds, 0 to 2592000, found -1"),
+    ({"term": "XNYS", "before_open_s": "soon"}, "before_open_s: expected seconds, 0 to 2592000, found 'soon'"),
+    ({"term": "XNYS", "budget": 1}, "budget: unknown; expected budget_s"),
 ]
 
 
