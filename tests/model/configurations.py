@@ -55,6 +55,8 @@ BROKEN = (
                   Bounds(moves=2, beats=1, faults=1)),
     Configuration("no wait for a row vacated by a loss", Rules(fence=False, vacated_without_wait=True),
                   Bounds(moves=1, beats=0, faults=0, losses=1)),
+    Configuration("given back before the wait was over", Rules(fence=False, released_while_waiting=True),
+                  Bounds(moves=3, beats=0, faults=0)),
     Configuration("a claim leaves the handover before it open", Rules(fence=False, claim_keeps_handover=True),
                   Bounds(moves=3, beats=1, faults=1), long=True),
     # With it, and where commits may be lost.

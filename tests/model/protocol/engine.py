@@ -56,6 +56,9 @@ def _asks(rules: Rules, state: State, index: int) -> Iterator[Step]:
     if state.beats:
         request = Request("beat", me, row, me, engine.epoch, right)
         yield f"{me} sends a beat", _with(state, index, request=request)._replace(beats=state.beats - 1)
+    if engine.mode == "waiting" and rules.released_while_waiting and state.moves:
+        request = Request("release", me, row, VACANT, engine.epoch, 0)
+        yield f"{me} gives the row back before its wait is over", _given_up(rules, state, index, request)._replace(moves=state.moves - 1)
     if engine.mode != "frozen" or not state.moves or (rules.timed and orders_on_the_way(state, me)):
         return
     taker = state.engines[1 - index]

@@ -28,6 +28,7 @@ class Rules:
     no_wait: bool = False  # a takeover trades before the old right ran out
     own_row_without_wait: bool = False  # no wait when the row names the claimer already
     claim_keeps_handover: bool = False  # a claimed row can still be accepted under an earlier handover
+    released_while_waiting: bool = False  # a claimer that gives up before its wait is over leaves a row that looks given back
     vacated_without_wait: bool = False  # no wait when the row was vacated by a promotion that lost commits
     # Rules of the fence.
     fence_left_out: bool = False  # trades on the acknowledgement alone
