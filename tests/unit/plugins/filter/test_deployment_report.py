@@ -60,11 +60,11 @@ def _record(**changes: Any) -> dict[str, Any]:
 def test_the_page_is_whole_and_needs_nothing_else() -> None:
     text = deployment_report(_RECORD)
     page = Page(text)
-    assert not [name for name, _ in page.elements if name in {"script", "iframe", "img", "object", "embed", "form", "base"}]
+    assert not [name for name, _attributes in page.elements if name in {"script", "iframe", "img", "object", "embed", "form", "base"}]
     assert not re.search(r"https?:|//|@import|url\(", re.sub(r"http://mon:9090", "", text).replace("<!DOCTYPE", ""))
     assert page.all("meta", **{"http-equiv": "Content-Security-Policy"})[0]["content"].startswith("default-src 'none'")
     assert [found["href"] for found in page.all("link")] == ["data:,"]
-    assert not [found for _, found in page.elements if any(name.startswith("on") for name in found)]
+    assert not [found for _tag, found in page.elements if any(name.startswith("on") for name in found)]
 
 
 def test_what_stands_on_it() -> None:
@@ -97,7 +97,7 @@ def test_every_text_is_escaped() -> None:
     page = Page(deployment_report(spoilt(_RECORD)))
     assert not page.all("script")
     assert len(page.all("style")) == 1
-    assert not [found for _, found in page.elements if any(name.startswith("on") for name in found)]
+    assert not [found for _tag, found in page.elements if any(name.startswith("on") for name in found)]
 
 
 def test_the_least_record_has_a_page_too() -> None:

@@ -90,7 +90,7 @@ _NEXT = [
 
 
 def test_when_a_change_could_be_made() -> None:
-    assert [(venue, at, policy, ask(venue, at, **policy)["may_change_at"]) for venue, at, policy, _ in _NEXT] == _NEXT
+    assert [(venue, at, policy, ask(venue, at, **policy)["may_change_at"]) for venue, at, policy, _free in _NEXT] == _NEXT
 
 
 # ---- what the site knows better ------------------------------------------------------------------------------------------
@@ -227,6 +227,6 @@ def test_the_plugins_say_who_speaks() -> None:
 def test_an_answer_takes_less_than_five_milliseconds() -> None:
     ask("XHKG", "2026-11-20T12:00Z")
     begin = time.process_time()
-    for _ in range(50):
+    for _again in range(50):
         ask("XHKG", datetime(2026, 11, 20, 12, tzinfo=timezone.utc), {"XHKG": {"closed": ["2026-11-24"]}}, budget_s=900)
     assert (time.process_time() - begin) / 50 < 0.005

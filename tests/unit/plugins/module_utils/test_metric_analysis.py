@@ -78,7 +78,7 @@ _PHASES = [
 
 
 def test_phase_of_a_measurement() -> None:
-    told = [(samples, conditions, assess_samples(metric_of({**_METRIC, **conditions}), samples)[0]) for samples, conditions, _ in _PHASES]
+    told = [(samples, given, assess_samples(metric_of({**_METRIC, **given}), samples)[0]) for samples, given, _told in _PHASES]
     assert told == _PHASES
 
 

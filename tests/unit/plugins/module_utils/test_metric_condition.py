@@ -37,7 +37,7 @@ _HOLDS = [
 
 
 def test_what_holds() -> None:
-    assert [(text, samples, Condition(text).holds(samples)) for text, samples, _ in _HOLDS] == _HOLDS
+    assert [(text, samples, Condition(text).holds(samples)) for text, samples, _holds in _HOLDS] == _HOLDS
 
 
 _UNDECIDED = [
