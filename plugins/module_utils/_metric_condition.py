@@ -179,7 +179,6 @@ def _value(node: ast.expr, samples: list[float]) -> float | bool:
     if isinstance(node, ast.Compare):
         return _compared(node, samples)
     if isinstance(node, ast.Call):
-        assert isinstance(node.func, ast.Name)
         takes, _gives, work = _FUNCTIONS[node.func.id]
         return work(samples, *[_argument(part, kinds, samples) for part, kinds in zip(node.args, takes)])
     return _number(node, samples)
@@ -205,7 +204,6 @@ def _number(node: ast.expr, samples: list[float]) -> float | bool:
     if isinstance(node, ast.Name):
         return _one(samples)
     if isinstance(node, ast.Subscript):
-        assert isinstance(node.slice, ast.Constant)
         index = int(node.slice.value)  # type: ignore[arg-type]
         if not samples:
             raise Undecided("no data")
@@ -215,7 +213,6 @@ def _number(node: ast.expr, samples: list[float]) -> float | bool:
     if isinstance(node, ast.UnaryOp):
         value = _value(node.operand, samples)
         return not value if isinstance(node.op, ast.Not) else -value if isinstance(node.op, ast.USub) else value
-    assert isinstance(node, ast.BinOp)
     try:
         return _ARITHMETIC[type(node.op)](_value(node.left, samples), _value(node.right, samples))
     except ArithmeticError as wrong:

@@ -97,8 +97,6 @@ def _reason(calendar: Calendar, blocked: list[Blocked], at: datetime, policy: Po
 def _in_sessions(calendar: Calendar, at: datetime, budget: timedelta) -> tuple[str, Boundary, Session | None]:
     index = bisect_right(calendar.sessions, at, key=attrgetter("open"))
     current = calendar.sessions[index - 1] if index and at < calendar.sessions[index - 1].close else None
-    assert calendar.first
-    assert calendar.last
     if at < calendar.first or at + budget >= calendar.last or (not current and index == len(calendar.sessions)):
         raise CalendarWrong(
             f"{calendar.venue}: the calendar reaches from {_text(calendar.first)} to {_text(calendar.last)} and does not say what comes "
