@@ -242,4 +242,3 @@ class Analysis:
                                if one.verdict == worst.verdict and one.reason != _CUT_SHORT)
         return {"verdict": worst.verdict, "reason": reason, "started_at": self.started_at, "finished_at": self.clock.wall(),
                 "metrics": [one.public() for one in self.progress]}
-

@@ -78,7 +78,8 @@ def _kind_name(node: ast.Name, text: str) -> str:
 
 
 def _kind_subscript(node: ast.Subscript, text: str) -> str:
-    if _kind(node.value, text) != "result" or not isinstance(node.slice, ast.Constant) or type(node.slice.value) is not int:
+    index = node.slice.value if isinstance(node.slice, ast.Constant) else None
+    if _kind(node.value, text) != "result" or not isinstance(index, int) or isinstance(index, bool):
         raise ConditionWrong(f"'{text}': expected result[NUMBER] at '{ast.unparse(node)}'")
     return "number"
 

@@ -116,7 +116,7 @@ def _approval(one: str | dict[str, Any]) -> str:
 def _bars(record: dict[str, Any], *parts: str) -> list[Bar]:
     bars = [Bar(one["part"], _words(one["phase"]) if one["part"] == "play" else f"{one['part']}: {_words(one['phase'])}", one["at_us"],
                 one.get("took_us") or 0) for one in record.get("phases") or [] if one["part"] in parts]
-    return sorted(bars, key=lambda bar: (bar.at_us, bar.end_us))
+    return sorted(bars, key=lambda one: (one.at_us, one.end_us))
 
 
 def gap(record: dict[str, Any], inner: list[Bar]) -> Band | None:
@@ -126,8 +126,8 @@ def gap(record: dict[str, Any], inner: list[Bar]) -> Band | None:
     length = record["gap_ms"] * 1000
     begin = record.get("gap_from_us")
     if begin is None:
-        taker = [bar.end_us for bar in inner if bar.lane == "taker"]
-        begin = max(taker or [bar.end_us for bar in inner]) - length
+        taker = [one.end_us for one in inner if one.lane == "taker"]
+        begin = max(taker or [one.end_us for one in inner]) - length
     return Band(f"gap {duration(length)}", begin, begin + length)
 
 
@@ -135,7 +135,7 @@ def _pictures(record: dict[str, Any]) -> str:
     play, inner = _bars(record, "play"), _bars(record, "giver", "taker")
     parts = []
     if play:
-        band = Band("transfer", min(bar.at_us for bar in inner), max(bar.end_us for bar in inner)) if inner else None
+        band = Band("transfer", min(one.at_us for one in inner), max(one.end_us for one in inner)) if inner else None
         parts.append(_section("The run", f'<div class="scroll">{timeline("run", "Phases of the run", play, band)}</div>'))
     if inner:
         picture = timeline("transfer", "Phases of the transfer, giver and taker", inner, gap(record, inner))
