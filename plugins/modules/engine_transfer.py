@@ -48,8 +48,8 @@ options:
     type: dict
     suboptions:
       engine: {description: Name of its engine., type: str, required: true}
-      incarnation: {description: Of its process, what follows the slash in its holder., type: str}
-      build: {description: Its version, as its status tells it., type: str}
+      incarnation: {description: 'Of its process, what follows the slash in its holder.', type: str}
+      build: {description: 'Its version, as its status tells it.', type: str}
   expect:
     description: What was seen of this engine when the transfer was planned; anything else is refused.
     type: dict

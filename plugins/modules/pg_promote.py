@@ -20,7 +20,7 @@ description:
   - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short.
   - Where the proof cannot be had, O(accept_loss) promotes all the same. The server then comes up without a network address,
     all leases are vacated and 2^20 is added to each epoch, and only then it accepts connections again.
-  - A primary that was degraded (M(hft.ops.pg_degrade)) acknowledged alone: no cut proves anything then, and it is a loss to be accepted.
+  - A primary that was degraded (M(hft.ops.pg_degrade)) acknowledged alone. No cut proves anything then, and it is a loss to be accepted.
   - A primary stays as it is, and nothing is reported as changed.
 options:
   step:

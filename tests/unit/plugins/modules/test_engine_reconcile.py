@@ -8,8 +8,10 @@ import pytest
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.modules.engine_reconcile import difference, to_compare
 
-_STATUS = {"engine": "blue", "holder": "blue/1", "strategies": [{"id": "mm", "holder": "blue/1"}, {"id": "mo", "holder": "green/2"},
-                                                               {"id": "free", "holder": None}]}
+_STATUS = {
+    "engine": "blue", "holder": "blue/1",
+    "strategies": [{"id": "mm", "holder": "blue/1"}, {"id": "mo", "holder": "green/2"}, {"id": "free", "holder": None}],
+}
 
 
 def test_an_engine_compares_what_it_holds() -> None:

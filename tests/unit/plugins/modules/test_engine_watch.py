@@ -169,7 +169,9 @@ def test_no_answer_now_and_then_is_forgiven(played: Played, watch: Watch) -> Non
 
 def test_an_answer_ends_the_silence_whatever_it_says(played: Played, watch: Watch) -> None:
     one = played[0]
-    deaf = lambda: one.deaf.update({"GET status": 1})  # noqa: E731
+
+    def deaf() -> None:
+        one.deaf.update({"GET status": 1})
 
     def recover() -> None:
         one.mm.update(trading=True)
@@ -182,7 +184,10 @@ def test_silence_neither_adds_to_what_was_measured_nor_takes_it_back(played: Pla
     one = played[0]
     # wrong, silent, wrong, silent, wrong
     one.mm.update(trading=False)
-    deaf = lambda: one.deaf.update({"GET status": 1})  # noqa: E731
+
+    def deaf() -> None:
+        one.deaf.update({"GET status": 1})
+
     found = watch(None, deaf, None, deaf, None)
     assert (found["measured"], found["msg"]) == (True, "measured 3 times in a row: trading is not enabled")
     assert len(found["looks"]) == 5

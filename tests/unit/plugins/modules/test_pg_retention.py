@@ -39,5 +39,5 @@ def test_policies_become_as_wanted_and_go_where_a_timer_drops() -> None:
     [(difference, statements)] = changes([_table()], "timer", found)
     assert (difference.after, statements) == (None, ["SELECT remove_retention_policy('public.events')"])
     assert changes([_table(keep=7)], "policy", found) == []
-    [(_, statements)] = changes([_table(keep=7, compress=2)], "policy", found)
+    [(_difference, statements)] = changes([_table(keep=7, compress=2)], "policy", found)
     assert statements[0] == "ALTER TABLE public.events SET (timescaledb.compress)"
