@@ -488,8 +488,9 @@ RoleAnswer LeaseKeeper::claim_fenced(std::size_t index) {
             release(entry);
             return unavailable(error);
         }
-        if (!entry.strategy.fenced && !seen.holder.empty() && seen.holder != settings_.holder) {
-            // Nothing shuts the old holder out but its own clock.
+        if (!entry.strategy.fenced) {
+            // Nothing shuts an old holder out but its own clock, and the row does not tell all: a vacant one may have been emptied
+            // after commits were lost, and our own may come from a claim whose answer never came.
             wait_until([] { return false; }, static_cast<Nanos>(old_ttl_ms) * kMillisecond + settings_.times.margin);
             if (!entry.machine.held()) return unavailable("the lease of strategy " + id + " was lost while the old right ran out");
         }

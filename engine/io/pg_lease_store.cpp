@@ -199,9 +199,13 @@ HandoverReply PgLeaseStore::transfer(const std::string& id, const std::string& f
 
 HandedRead PgLeaseStore::handed(const std::string& id, const std::string& holder) {
     // A connection that was made anew does not listen any more; the regular look finds the rows all the same.
-    const PgReply reply =
-        connection_.query(std::string("SELECT strategy, ") + kColumns + " FROM public.engine_lease WHERE transfer_id = $1 AND holder = $2",
-                          {id, holder}, limit_);
+    // A row that was claimed since, under a higher epoch, was not handed over (where the giver's version writes the record).
+    const PgReply reply = connection_.query(std::string("SELECT strategy, ") + kColumns +
+                                                " FROM public.engine_lease AS l WHERE transfer_id = $1 AND holder = $2 AND NOT EXISTS "
+                                                "(SELECT FROM public.engine_transfer AS t, "
+                                                "jsonb_to_recordset(t.rows) AS r(strategy text, epoch bigint) WHERE t.id = $1 AND "
+                                                "r.strategy = l.strategy AND r.epoch <> l.epoch)",
+                                            {id, holder}, limit_);
     HandedRead read;
     read.ok = reply.outcome == PgOutcome::done;
     for (const Cells& cells : reply.rows) read.rows.push_back({*cells[0], row_of(cells, 1), {}});
