@@ -39,8 +39,16 @@ API_SPEC: dict[str, Any] = {
 }
 
 
-def engine_api(params: dict[str, Any], address: str, port: int) -> EngineApi:
-    """The client that a module's options of API_SPEC ask for; address and port where no api_url is given."""
+ENGINE_SPEC: dict[str, Any] = {
+    **API_SPEC,
+    "address": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 8080},
+}
+
+
+def engine_api(params: dict[str, Any], address: str = "", port: int = 0) -> EngineApi:
+    """The client that a module's options of ENGINE_SPEC ask for; address and port for one that has only those of API_SPEC."""
+    address, port = address or params["address"], port or params["port"]
     scheme = "https" if params["api_ca"] or params["api_certificate"] else "http"
     if params["api_url"]:
         scheme, address, port = _parts(params["api_url"])

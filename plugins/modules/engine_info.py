@@ -16,15 +16,8 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
   version:
     description:
       - Version that must answer.
@@ -65,16 +58,20 @@ status:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, EngineUnreachable, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import (
+    ENGINE_SPEC,
+    EngineApi,
+    EngineRefused,
+    EngineUnreachable,
+    engine_api,
+)
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
+            **ENGINE_SPEC,
             "version": {"type": "str"},
             "timeout": {"type": "float", "default": 0},
         },
@@ -82,7 +79,7 @@ def main() -> None:
     )
     wanted = module.params["version"]
     try:
-        api = engine_api(module.params, module.params["address"], module.params["port"])
+        api = engine_api(module.params)
     except HostError as wrong:
         module.fail_json(msg=str(wrong))
     status, reason = ask(api, wanted, 0 if module.check_mode else module.params["timeout"])

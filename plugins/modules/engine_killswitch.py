@@ -17,6 +17,7 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
   state:
     description: Whether the kill switch is to be latched.
@@ -31,14 +32,6 @@ options:
     description: This strategy alone; everything where it is empty.
     type: str
     default: ''
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
 """
 
 EXAMPLES = r"""
@@ -68,7 +61,7 @@ import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 
@@ -78,12 +71,10 @@ _MAX_REASON = 200
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
+            **ENGINE_SPEC,
             "state": {"type": "str", "choices": ["latched", "cleared"], "required": True},
             "reason": {"type": "str", "required": True},
             "strategy": {"type": "str", "default": ""},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
         },
         supports_check_mode=True,
     )
@@ -92,7 +83,7 @@ def main() -> None:
     try:
         if not 1 <= len(given["reason"]) <= _MAX_REASON or "\n" in given["reason"]:
             raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(given['reason'])}")
-        api = engine_api(given, given["address"], given["port"])
+        api = engine_api(given)
         result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"]), "status": {}}
         # Confirmed is confirmed, also where looking on is refused.
         with contextlib.suppress(HostError):

@@ -18,6 +18,7 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
   strategies:
     description: Strategies to compare; all that this engine holds where none is named. An engine that holds none compares none.
@@ -28,14 +29,6 @@ options:
     description: How long the venue may take to answer.
     type: float
     default: 10
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
 """
 
 EXAMPLES = r"""
@@ -59,7 +52,7 @@ strategies:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import held
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
@@ -67,18 +60,16 @@ from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
+            **ENGINE_SPEC,
             "strategies": {"type": "list", "elements": "str", "default": []},
             "timeout_s": {"type": "float", "default": 10},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
         },
         supports_check_mode=True,
     )
     given = module.params
     found: dict[str, Any] = {"compared": [], "strategies": []}
     try:
-        api = engine_api(given, given["address"], given["port"])
+        api = engine_api(given)
         found["compared"] = to_compare(api.status(), given["strategies"])
         if found["compared"] and not module.check_mode:
             found["strategies"] = compare(api, found["compared"], given["timeout_s"])

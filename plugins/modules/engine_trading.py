@@ -20,20 +20,13 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
   state:
     description: Whether the engine on this host is to trade.
     type: str
     choices: [started, stopped]
     required: true
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
   timeout:
     description: Seconds for the engine to answer, and again for the proof.
     type: float
@@ -81,7 +74,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import hindrances, killed, orders, trading
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -92,10 +85,8 @@ _PAUSE_S = 0.2
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
+            **ENGINE_SPEC,
             "state": {"type": "str", "choices": ["started", "stopped"], "required": True},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
             "timeout": {"type": "float", "default": 20},
             "settle": {"type": "float", "default": 1},
         },
@@ -103,7 +94,7 @@ def main() -> None:
     )
     plan = Plan(module.check_mode)
     try:
-        api = engine_api(module.params, module.params["address"], module.params["port"])
+        api = engine_api(module.params)
         result = Trading(api, plan, module.params["timeout"], module.params["settle"]).bring(module.params["state"])
     except HostError as wrong:
         module.fail_json(msg=str(wrong))

@@ -20,6 +20,7 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
   verb:
     description:
@@ -77,14 +78,6 @@ options:
     description: How long to wait for an outcome, and with O(verb=prove) for orders, 0.01 to 3600.
     type: float
     default: 10
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
 seealso:
   - module: hft.ops.engine_info
   - module: hft.ops.engine_trading
@@ -151,7 +144,13 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, EngineUnreachable, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import (
+    ENGINE_SPEC,
+    EngineApi,
+    EngineRefused,
+    EngineUnreachable,
+    engine_api,
+)
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import hindrances, killed
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -166,7 +165,7 @@ _RANGES = {"drain_ms": (1, 60_000), "take_back_s": (0, 3600), "expires_s": (1, 3
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
+            **ENGINE_SPEC,
             "verb": {"type": "str", "choices": list(_VERBS), "required": True},
             "id": {"type": "str", "required": True},
             "strategies": {"type": "list", "elements": "str", "default": []},
@@ -178,8 +177,6 @@ def main() -> None:
             "take_back_s": {"type": "int", "default": 10},
             "expires_s": {"type": "int", "default": 60},
             "wait_s": {"type": "float", "default": 10},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
         },
         required_if=[("verb", "transfer", ("to",)), ("verb", "resume", ("to",))],
         supports_check_mode=True,
@@ -188,7 +185,7 @@ def main() -> None:
     part = None
     try:
         check_input(module.params)
-        part = Transfer(engine_api(module.params, module.params["address"], module.params["port"]), plan, module.params)
+        part = Transfer(engine_api(module.params), plan, module.params)
         _VERBS[module.params["verb"]](part)
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **(part.found() if part else {}))

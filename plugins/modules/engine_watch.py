@@ -20,6 +20,7 @@ author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
   - hft.ops.engine_api
+  - hft.ops.engine_address
 options:
   strategies:
     description: What the engine is to trade; at least one. Others on the same engine are not looked at.
@@ -42,14 +43,6 @@ options:
     description: Rejected orders to orders sent since the watch began, at most, 0 to 1; 0.05 is the runbook's.
     type: float
     default: 0.05
-  address:
-    description: Where the API listens.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: Its port.
-    type: int
-    default: 8080
 """
 
 EXAMPLES = r"""
@@ -75,7 +68,13 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import API_SPEC, EngineApi, EngineRefused, EngineUnreachable, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import (
+    ENGINE_SPEC,
+    EngineApi,
+    EngineRefused,
+    EngineUnreachable,
+    engine_api,
+)
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import hindrances, killed
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
@@ -93,14 +92,12 @@ class Blind(HostError):
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            **API_SPEC,
+            **ENGINE_SPEC,
             "strategies": {"type": "list", "elements": "str", "required": True},
             "duration_s": {"type": "float", "default": 30},
             "interval_s": {"type": "float", "default": 1},
             "failure_limit": {"type": "int", "default": 3},
             "max_reject_ratio": {"type": "float", "default": 0.05},
-            "address": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8080},
         },
         supports_check_mode=True,
     )
@@ -108,7 +105,7 @@ def main() -> None:
     watch = None
     try:
         check_input(given)
-        watch = Watch(engine_api(given, given["address"], given["port"]), given)
+        watch = Watch(engine_api(given), given)
         if not module.check_mode:
             watch.run()
     except HostError as wrong:
