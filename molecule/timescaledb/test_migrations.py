@@ -110,6 +110,7 @@ def test_a_migration_that_fails_is_rolled_back_and_names_file_and_line(host, wro
     assert _sql(host, "SELECT max(version), to_regclass('two') IS NULL FROM schema_version") == "1|t"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("scratch")
 def test_files_that_cannot_be_trusted_are_refused(steps) -> None:
     no_rollback = {name: text for name, text in _files(_ONE, _TWO).items() if name != "rollback/002_rollback.sql"}
@@ -141,6 +142,7 @@ def test_a_lock_that_is_not_had_is_tried_for_again_and_then_given_up(steps) -> N
     assert re.search(r"attempt 1 of 2, again in (0\.[5-9]|1\.0) s", said)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("scratch")
 def test_an_index_is_made_and_dropped_while_others_write(steps) -> None:
     index = "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS one_id ON one (id);"
@@ -159,6 +161,7 @@ def test_an_index_is_made_and_dropped_while_others_write(steps) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("scratch")
 def test_contract_waits_until_the_old_engine_is_gone(steps) -> None:
     files = _files(_ONE, _TWO, _DROP)
@@ -179,6 +182,7 @@ def test_contract_waits_until_the_old_engine_is_gone(steps) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("scratch")
 def test_a_standby_that_is_far_behind_holds_a_migration_back(steps) -> None:
     """One that is away counts by its slot."""

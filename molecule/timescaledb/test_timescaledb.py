@@ -77,6 +77,7 @@ def test_the_write_ahead_log_lies_where_it_was_given_a_place(host) -> None:
         assert int(there.check_output("ls /srv/wal/17-main | grep -c '^0000'")) > 0
 
 
+@pytest.mark.long
 def test_settings_follow_the_limits_of_the_service(host, play) -> None:
     """Of a slice, which the check then shows; the machine's own figures are never used."""
     dropin = "/etc/systemd/system/system-postgresql.slice.d/limit.conf"
@@ -274,6 +275,7 @@ def test_wrong_input_is_refused_and_changes_nothing(host, wrong_input, name: str
     assert _fingerprint(there) == before
 
 
+@pytest.mark.long
 def test_members_of_different_versions_are_refused(host, wrong_input) -> None:
     """A standby without the library that the catalog names could answer nothing, and could never take over."""
     standby = _there(host, "mol-03")
