@@ -125,6 +125,7 @@ def test_what_the_giver_refuses_leaves_nobody_armed(demo: dict) -> None:
     assert sql("SELECT count(*) FROM engine_arm") == [["0"]]
 
 
+@pytest.mark.long
 def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(demo: dict, next_release: str) -> None:
     """One run is spoiled while it is watched: a strategy of the taker stops. The same command again succeeds; then the way back."""
     old = api(_BLUE, "status")["version"]
