@@ -131,7 +131,7 @@ def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(dem
     old = api(_BLUE, "status")["version"]
 
     def spoil() -> None:
-        eventually("the taker trades", lambda: _GREEN in _holders() and _trades(_GREEN), 240)
+        eventually("the taker trades", lambda: _GREEN in _holders() and _trades(_GREEN), 900)
         _post(_GREEN, "strategies/mm-eth-usd/stop")
 
     spoiler = threading.Thread(target=spoil)
