@@ -35,6 +35,21 @@ def transfer_decision(engines: dict, to: str = "", strategies: list | None = Non
         return {**nothing, "error": str(refused)}
 
 
+def transfer_outcome(decision: dict, identifier: str, giver: dict, taker: dict) -> dict:
+    """What became of a transfer, by what the two sides said as far as it went.
+
+    decision: of transfer_decision; giver: results of engine_transfer {ready, given}; taker: {ready, withdrawn, taken}; a part that is missing
+    or was skipped said nothing. verdict is nothing (there was nothing to move), refused (the giver holds as before), in doubt (neither side
+    tells), unproven (the taker has it, and was not seen to trade) or done; problem is one line, empty when nothing is wrong.
+    """
+    verdict, problem = _verdict(decision, giver, taker)
+    records = {"giver": giver.get("given", {}).get("record") or {}, "taker": taker.get("taken", {}).get("record") or {}}
+    phases = transfer_phases(records["giver"], records["taker"]) if all(records.values()) else []
+    gap_ms = transfer_gap_ms(giver["given"], taker["taken"]) if all(records.values()) else None
+    return {"id": identifier, "verdict": verdict, "problem": problem, "switch_ms": transfer_switch_ms(phases), "gap_ms": gap_ms,
+            "phases": phases, "records": records}
+
+
 def transfer_gap_ms(giver: dict, taker: dict) -> float | None:
     """Milliseconds between the last order accepted from the giver and the first from the taker, by the venue's clock; worst strategy.
 
@@ -74,6 +89,31 @@ def transfer_phases(giver: dict, taker: dict, since: str = "") -> list:
                            "took_us": (at - before) // 1000})
             before = at
     return phases
+
+
+def _verdict(decision: dict, giver: dict, taker: dict) -> tuple[str, str]:
+    if decision["error"]:
+        return "refused", decision["error"]
+    if not decision["move"]:
+        return "nothing", ""
+    not_ready = "; ".join(filter(None, (_wrong(side.get("ready", {})) for side in (giver, taker))))
+    if not_ready:
+        return "refused", not_ready
+    not_given, withdrawn = _wrong(giver.get("given", {})), taker.get("withdrawn", {})
+    if not_given and not _wrong(withdrawn):
+        return "refused", not_given
+    # Not withdrawn because it was carried out: the giver could not tell, the taker can.
+    if not_given and withdrawn.get("outcome") != "done":
+        return "in doubt", f"{not_given}; {_wrong(withdrawn)}; the rows tell who holds: status.yml"
+    not_taken = _wrong(taker.get("taken", {}))
+    return ("unproven", not_taken) if not_taken else ("done", "")
+
+
+def _wrong(result: dict) -> str:
+    """Why a task did not succeed; empty when it did, or was not run."""
+    if result.get("failed") or result.get("unreachable"):
+        return result.get("msg") or "could not be asked"
+    return ""
 
 
 def _since(step: str, steps: list) -> list:
@@ -167,5 +207,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
-        return {"transfer_decision": transfer_decision, "transfer_gap_ms": transfer_gap_ms, "transfer_switch_ms": transfer_switch_ms,
+        return {"transfer_decision": transfer_decision, "transfer_outcome": transfer_outcome, "transfer_gap_ms": transfer_gap_ms, "transfer_switch_ms": transfer_switch_ms,
                 "transfer_phases": transfer_phases}

@@ -127,11 +127,12 @@ def test_what_the_giver_refuses_leaves_nobody_armed(demo: dict) -> None:
 
 @pytest.mark.long
 def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(demo: dict, next_release: str) -> None:
-    """One run is spoiled while it is watched: a strategy of the taker stops. The same command again succeeds; then the way back."""
+    """One run is spoiled as soon as the taker holds: a strategy of it stops, before its proof or while it is watched. The same command again
+    succeeds; then the way back."""
     old = api(_BLUE, "status")["version"]
 
     def spoil() -> None:
-        eventually("the taker trades", lambda: _GREEN in _holders() and _trades(_GREEN), 900)
+        eventually("the taker holds", lambda: _GREEN in _holders(), 900)  # so long may a build from nothing take
         _post(_GREEN, "strategies/mm-eth-usd/stop")
 
     spoiler = threading.Thread(target=spoil)

@@ -11,6 +11,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.hft.ops.plugins.filter.engine_transfers import (
     transfer_decision,
     transfer_gap_ms,
+    transfer_outcome,
     transfer_phases,
     transfer_switch_ms,
 )
@@ -198,3 +199,45 @@ def test_a_refused_attempt_before_is_no_time_without_a_right() -> None:
 def test_where_the_giver_s_steps_are_not_known_nothing_is_made_up(giver: dict) -> None:
     assert transfer_phases(giver, _TAKER) == []
     assert transfer_switch_ms([]) is None
+
+
+# ---- what became of it ------------------------------------------------------------------------------------------------
+
+_MOVE = {"error": "", "move": True}
+_FINE: dict = {}
+_FAILED = {"failed": True, "msg": "it is killed"}
+_SILENT = {"unreachable": True, "msg": "no route"}
+_CARRIED_OUT = {"failed": True, "outcome": "done", "msg": "was carried out already"}
+
+
+@pytest.mark.parametrize(("decision", "giver", "taker", "verdict", "problem"), [
+    ({"error": "who takes?", "move": False}, {}, {}, "refused", "who takes?"),
+    ({"error": "", "move": False}, {}, {}, "nothing", ""),
+    (_MOVE, {"ready": _FINE}, {"ready": _FINE}, "done", ""),
+    (_MOVE, {"ready": _FAILED}, {"ready": _FINE}, "refused", "it is killed"),
+    (_MOVE, {"ready": _FAILED}, {"ready": _SILENT}, "refused", "it is killed; no route"),
+    (_MOVE, {"ready": _FINE, "given": _FAILED}, {"ready": _FINE}, "refused", "it is killed"),
+    (_MOVE, {"ready": _FINE, "given": _FAILED}, {"ready": _FINE, "withdrawn": {"outcome": "disarmed"}}, "refused", "it is killed"),
+    # The giver was lost in the middle: the taker's word counts.
+    (_MOVE, {"ready": _FINE, "given": _SILENT}, {"ready": _FINE, "withdrawn": _CARRIED_OUT, "taken": _FINE}, "done", ""),
+    (_MOVE, {"ready": _FINE, "given": _SILENT}, {"ready": _FINE, "withdrawn": _SILENT}, "in doubt", "no route; no route; the rows tell"),
+    (_MOVE, {"ready": _FINE, "given": _FINE}, {"ready": _FINE, "taken": _FAILED}, "unproven", "it is killed"),
+    (_MOVE, {"ready": _FINE, "given": _FINE}, {"ready": _FINE, "taken": _SILENT}, "unproven", "no route"),
+    (_MOVE, {"ready": {"unreachable": True}}, {"ready": _FINE}, "refused", "could not be asked"),
+])
+def test_the_outcome_is_what_the_two_sides_said(decision: dict, giver: dict, taker: dict, verdict: str, problem: str) -> None:
+    found = transfer_outcome(decision, "t1", giver, taker)
+    assert (found["id"], found["verdict"]) == ("t1", verdict)
+    assert found["problem"].startswith(problem)
+    assert bool(found["problem"]) == bool(problem)
+    assert (found["gap_ms"], found["phases"]) == (None, [])
+
+
+def test_an_outcome_with_records_has_its_gap_and_phases() -> None:
+    record = {"strategies": ["mm"], "steps": [{"step": "under way", "wall_ns": 1_000_000}, {"step": "drained", "wall_ns": 3_000_000}]}
+    taken = {"strategies": ["mm"], "steps": [{"step": "armed", "wall_ns": 500_000}, {"step": "woken", "wall_ns": 4_000_000}]}
+    order = {"mm": {"last_venue_ns": 2_000_000, "first_venue_ns": 9_000_000}}
+    found = transfer_outcome(_MOVE, "t1", {"given": {"record": record, "accepted": order}}, {"taken": {"record": taken, "accepted": order}})
+    assert (found["gap_ms"], found["switch_ms"]) == (7.0, 3.0)
+    assert [one["phase"] for one in found["phases"]] == ["drain", "wake"]
+    assert found["records"] == {"giver": record, "taker": taken}
