@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.hft.ops.plugins.filter.engine_transfers import transfer_phases
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused
 from distributions import distribution
 from venue_truth import Truth
 
@@ -29,10 +31,6 @@ from lab.failure import LabError
 from lab.paths import INVENTORY
 
 _ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(_ROOT / "build" / "collections"))
-from ansible_collections.hft.ops.plugins.filter.engine_transfers import transfer_phases  # noqa: E402 - installed beside the tests
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused  # noqa: E402
-
 _RESULT = _ROOT / "build" / "bench" / "cutover.json"
 _PEER = Path(__file__).with_name("runbook_cutover.yml")
 _BLUE, _GREEN, _VENUE, _DATABASE = "hft-prod-01", "hft-prod-02", "hft-mon-01", "hft-db-01"

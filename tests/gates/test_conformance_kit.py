@@ -4,20 +4,16 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import patch
+from kit import venue_log
 
 from repository import ROOT
 
 _KIT = ROOT / "tests" / "conformance"
-sys.path.insert(0, str(_KIT))
-
-from harness import patch  # noqa: E402
-from kit import venue_log  # noqa: E402
-
 _FAULTS = sorted((_KIT / "broken").glob("*.patch"))
 
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +11,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+from ansible_collections.hft.ops.plugins.filter.deployment_report import deployment_report
 from chromium import Browser, fetch
 
 _ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(_ROOT / "build" / "collections"))
-
-from ansible_collections.hft.ops.plugins.filter.deployment_report import deployment_report  # noqa: E402
-
 _RECORD = json.loads((_ROOT / "tests/unit/plugins/filter/deployment_record.json").read_text())
 _SIZES = """[...document.querySelectorAll('svg.timeline')].map(svg => {
   const box = svg.getBoundingClientRect();
