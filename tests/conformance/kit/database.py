@@ -33,11 +33,11 @@ class Database:
         return done.stdout.strip()
 
     def rows(self, query: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(self.value(f"SELECT coalesce(json_agg(r), '[]') FROM ({query}) AS r"))  # noqa: S608
+        rows: list[dict[str, Any]] = json.loads(self.value(f"SELECT coalesce(json_agg(r), '[]') FROM ({query}) AS r"))
         return rows
 
     def lease(self, strategy: str) -> dict[str, Any]:
-        found = self.rows(f"SELECT * FROM public.engine_lease WHERE strategy = {literal(strategy)}")  # noqa: S608
+        found = self.rows(f"SELECT * FROM public.engine_lease WHERE strategy = {literal(strategy)}")
         if not found:
             raise DatabaseFailed(f"no row of strategy {strategy} in engine_lease")
         return found[0]

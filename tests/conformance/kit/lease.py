@@ -22,7 +22,7 @@ def a_read_is_no_right(site: Site) -> None:
     engine.put(trading_enabled=True).must(200)
     holder, mark = engine.holder, site.log.mark()
     for strategy in engine.strategy_names():
-        site.database.value(f"UPDATE public.engine_lease SET holder = {literal(holder)}, epoch = epoch + 1, beat = beat + 1 "  # noqa: S608
+        site.database.value(f"UPDATE public.engine_lease SET holder = {literal(holder)}, epoch = epoch + 1, beat = beat + 1 "
                             f"WHERE strategy = {literal(strategy)}")
     time.sleep(3)
     acted = [e for e in site.log.after(mark) if e.get("holder") == holder and e["ev"] in ("accepted", "rejected", "fence", "fence_refused")]

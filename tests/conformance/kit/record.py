@@ -42,8 +42,8 @@ def orders_and_fills_kept(site: Site) -> None:
     events = site.log.after()
     began = int(min(e["t"] for e in events))
     known = f"sent_ns >= {began} AND venue_order_id IS NOT NULL"
-    orders = site.database.rows(f"SELECT strategy, epoch, engine, seq FROM public.orders WHERE {known}")  # noqa: S608
-    fills = site.database.rows(f"SELECT strategy, fill_id FROM public.fills WHERE venue_ns >= {began}")  # noqa: S608
+    orders = site.database.rows(f"SELECT strategy, epoch, engine, seq FROM public.orders WHERE {known}")
+    fills = site.database.rows(f"SELECT strategy, fill_id FROM public.fills WHERE venue_ns >= {began}")
     seen = [(e["strategy"], e["epoch"], e["holder"], e["seq"]) for e in events if e["ev"] == "accepted"]
     _same("orders", seen, [(r["strategy"], r["epoch"], r["engine"], r["seq"]) for r in orders])
     traded = [(e["strategy"], e["fill_id"]) for e in events if e["ev"] == "fill"]

@@ -9,6 +9,7 @@ from datetime import date, datetime, timezone
 from pathlib import Path
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError, AnsibleLookupError
 from ansible_collections.hft.ops.plugins.lookup.market_session import LookupModule
 from ansible_collections.hft.ops.plugins.plugin_utils._market_calendar import CalendarWrong
@@ -103,8 +104,10 @@ def test_a_closure_nobody_foresaw() -> None:
 
 
 def test_a_special_session_in_the_venues_own_time_replaces_that_of_the_day() -> None:
+    # Without quotes YAML makes a date and a time of them.
+    noon = yaml.safe_load("2026-07-01 12:00:00")
     overlay = {"XLON": {"sessions": [{"day": date(2026, 12, 5), "open": "2026-12-05T10:00", "close": "2026-12-05T11:00"},
-                                     {"day": "2026-07-01", "open": "2026-07-01T08:00", "close": datetime(2026, 7, 1, 12, 0)}]}}  # noqa: DTZ001
+                                     {"day": "2026-07-01", "open": "2026-07-01T08:00", "close": noon}]}}
     assert ask("XLON", "2026-12-05T10:30Z", overlay)["open"]
     assert ask("XLON", "2026-07-01T07:30Z", overlay)["next_boundary"] == "2026-07-01T11:00:00Z"
 

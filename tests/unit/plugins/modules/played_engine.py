@@ -64,12 +64,11 @@ class PlayedEngine:
     def own(self, *strategies: dict[str, Any]) -> None:
         self.status["strategies"] = list(strategies)
 
-    def note(self, part: str, outcome: str, id: str = "t1", strategies: tuple[str, ...] | list[str] = ("mm",), detail: str = "",  # noqa: A002
-             **_rest: Any) -> dict[str, Any]:
-        """Make it the engine's record of that transfer."""
-        record = {"id": id, "part": part, "outcome": outcome, "detail": detail, "strategies": list(strategies),
-                  "steps": [{"step": outcome, "wall_ns": 1}]}
-        self.records = [one for one in self.records if (one["id"], one["part"]) != (id, part)] + [record]
+    def note(self, part: str, outcome: str, **told: Any) -> dict[str, Any]:
+        """Make it the engine's record of that transfer; told: id, strategies and detail, by the names that a request has for them."""
+        record = {"id": told.get("id", "t1"), "part": part, "outcome": outcome, "detail": told.get("detail", ""),
+                  "strategies": list(told.get("strategies", ["mm"])), "steps": [{"step": outcome, "wall_ns": 1}]}
+        self.records = [one for one in self.records if (one["id"], one["part"]) != (record["id"], part)] + [record]
         return {**record, "holder": HOLDER}
 
     def hand_over(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +121,7 @@ def handler(engine: PlayedEngine) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *arguments: object) -> None:
             pass
 
-        def _serve(self) -> None:
+        def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             answer = engine.answer(f"{self.command} {self.path.removeprefix('/api/v1/')}", json.loads(self.rfile.read(length) or "{}"))
             if answer is None:
@@ -134,6 +133,10 @@ def handler(engine: PlayedEngine) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_DELETE = _serve  # noqa: N815
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
 
     return Handler
