@@ -62,9 +62,9 @@ def _limit(policy: dict, name: str) -> float | None:
 def _own(measured: dict, policy: dict) -> Iterator[dict]:
     yield _holder(measured)
     yield from _engines(measured, policy)
-    yield from _largest("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
-    yield from _largest("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
-    yield from _smallest("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB")
+    yield from _worst("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
+    yield from _worst("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
+    yield from _worst("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB", least=True)
     for one in measured.get("markets") or []:
         yield _row(f"market {one.get('region') or one['venue']}", "closed or quiet until the change and its rollback are over",
                    one["reason"], one["may_change"] is True)
@@ -116,28 +116,18 @@ def _lags(measured: dict) -> dict | None:
     return {**found, **{one["name"]: one["lag_bytes"] for one in members[primaries[0]]["standbys"]}}
 
 
-def _largest(gate: str, values: dict | None, limit: float | None, unit: str) -> Iterator[dict]:
+def _worst(gate: str, values: dict | None, limit: float | None, unit: str, least: bool = False) -> Iterator[dict]:
+    """The host that is the furthest off: nowhere more than the limit, to either side; with least, nowhere less."""
     if limit is None:
         return
-    known = {host: abs(float(value)) for host, value in (values or {}).items() if value not in (None, "")}
+    asked = f"at {'least' if least else 'most'} {_number(limit)} {unit}"
+    known = {host: float(value) if least else abs(float(value)) for host, value in (values or {}).items() if value not in (None, "")}
     silent = sorted(set(values or {}) - set(known))
     if not known or silent:
-        yield _row(gate, f"at most {_number(limit)} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
+        yield _row(gate, asked, f"not measured on {', '.join(silent)}" if silent else "not measured", False)
         return
-    host = max(known, key=lambda one: known[one])
-    yield _row(gate, f"at most {_number(limit)} {unit}", f"{_number(known[host])} {unit} ({host})", known[host] <= limit)
-
-
-def _smallest(gate: str, values: dict | None, limit: float | None, unit: str) -> Iterator[dict]:
-    if limit is None:
-        return
-    known = {host: float(value) for host, value in (values or {}).items() if value not in (None, "")}
-    silent = sorted(set(values or {}) - set(known))
-    if not known or silent:
-        yield _row(gate, f"at least {_number(limit)} {unit}", f"not measured on {', '.join(silent)}" if silent else "not measured", False)
-        return
-    host = min(known, key=lambda one: known[one])
-    yield _row(gate, f"at least {_number(limit)} {unit}", f"{_number(known[host])} {unit} ({host})", known[host] >= limit)
+    host = (min if least else max)(known, key=lambda one: known[one])
+    yield _row(gate, asked, f"{_number(known[host])} {unit} ({host})", known[host] >= limit if least else known[host] <= limit)
 
 
 def _paperwork(measured: dict, policy: dict) -> Iterator[dict]:

@@ -323,30 +323,23 @@ class Transfer:
         return self.given["strategies"] or own
 
     def _refuse_hindered(self, giver: bool) -> None:
-        problems = self._hindered_giver() if giver else self._hindered_taker()
+        problems = [f"kill switch latched in {where}" for where in killed({**self.status, "strategies": self._chosen()})]
+        problems += self._hindered_giver() if giver else self._hindered_taker()
+        if not self.status["database"]["connected"]:
+            problems.append("no database connection for writing")
         if problems:
             raise HostError(f"engine {self.status['engine']}: cannot {'give' if giver else 'take'}: {'; '.join(problems)}")
 
-    def _killed(self) -> list[str]:
-        return [f"kill switch latched in {where}" for where in killed({**self.status, "strategies": self._chosen()})]
-
     def _hindered_giver(self) -> list[str]:
-        problems = self._killed()
-        problems += [f"{one['id']} is held by {one['holder'] or 'nobody'} (epoch {one['epoch']})"
-                     for one in self._chosen() if one["holder"] != self.status["holder"]]
-        if not self.status["database"]["connected"]:
-            problems.append("no database connection for writing")
-        return problems
+        return [f"{one['id']} is held by {one['holder'] or 'nobody'} (epoch {one['epoch']})"
+                for one in self._chosen() if one["holder"] != self.status["holder"]]
 
     def _hindered_taker(self) -> list[str]:
-        problems = self._killed()
-        problems += [f"{one['id']} is held here already" for one in self._chosen() if one["holder"] == self.status["holder"]]
+        problems = [f"{one['id']} is held here already" for one in self._chosen() if one["holder"] == self.status["holder"]]
         problems += [f"{one['id']} is held by nobody: start it instead (trading.yml)" for one in self._chosen() if one["holder"] is None]
         venues = {one["venue"] for one in self._chosen()}
         problems += [f"venue {one['name']} is {one['status']}" for one in self.status["exchanges"]
                      if one["name"] in venues and one["status"] != "connected"]
-        if not self.status["database"]["connected"]:
-            problems.append("no database connection for writing")
         return problems
 
     def _arm(self) -> None:
