@@ -29,3 +29,15 @@ attributes:
     membership: [hft.ops.hft]
     description: Use C(group/hft.ops.hft) in C(module_defaults) to set defaults for all modules of the collection.
 """
+
+    # Of a module that only asks, in their place.
+    INFORMATION = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    description: Changes nothing, answers alike in check mode.
+  diff_mode:
+    support: none
+    description: Changes nothing.
+"""

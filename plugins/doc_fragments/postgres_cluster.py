@@ -22,4 +22,6 @@ options:
     description: Port of the cluster; names its local socket.
     type: int
     default: 5432
+requirements:
+  - python3-psycopg2 on the host, once PostgreSQL runs there
 """

@@ -90,7 +90,7 @@ options:
     type: int
     default: 0
 requirements:
-  - python3-psycopg2, sqitch and libdbd-pg-perl on the host
+  - sqitch and libdbd-pg-perl on the host
 notes:
   - The criterion for contract migrations is the list of versions and not a date or a switch, because it fails closed. An engine that was
     forgotten makes the list too short for the sessions that the database sees, one that did not answer has no version, and a header

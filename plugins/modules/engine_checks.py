@@ -14,9 +14,7 @@ description:
     the control API for health, database and venues, the log files for their growth.
   - A negative answer is a row of the result, never a failure of the task; the caller judges. Changes nothing.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api]
 options:
   home:
     description: Home of the installation; holds C(current), C(bin) and C(config).

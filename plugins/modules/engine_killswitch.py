@@ -14,10 +14,7 @@ description:
     it latches the lease rows. It needs neither database nor venue for that. Fails when the engine did not confirm.
   - With O(state=cleared) clears the rows, then the latch. Nothing trades again by itself.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
-  - hft.ops.engine_address
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   state:
     description: Whether the kill switch is to be latched.

@@ -15,10 +15,7 @@ description:
   - Fails when something differed, after all were compared.
   - In check mode nothing is compared, because the comparison itself adopts; tells what would be asked.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
-  - hft.ops.engine_address
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   strategies:
     description: Strategies to compare; all that this engine holds where none is named. An engine that holds none compares none.

@@ -17,10 +17,7 @@ description:
   - The engine decides about the lease. This module asks, it never takes.
   - In check mode tells which of these steps a run would take, by the engine's own status.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
-  - hft.ops.engine_address
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   state:
     description: Whether the engine on this host is to trade.

@@ -17,10 +17,7 @@ description:
   - O(id) names the transfer. It is written by the handover itself, so a repeated request finds the outcome and does nothing.
   - All strategies change hands or none.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
-  - hft.ops.engine_address
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   verb:
     description:

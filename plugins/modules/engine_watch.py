@@ -17,10 +17,7 @@ description:
     neither adds to what was measured nor takes it back. What is wrong when the time is over is looked at until it is one or the other.
   - Changes nothing. Does not wait in check mode.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment:
-  - hft.ops.attributes
-  - hft.ops.engine_api
-  - hft.ops.engine_address
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   strategies:
     description: What the engine is to trade; at least one. Others on the same engine are not looked at.

@@ -20,15 +20,8 @@ options:
     description: Where the write-ahead log will lie while there is no cluster yet; empty for the data directory.
     type: path
     default: ""
-attributes:
-  check_mode:
-    description: Changes nothing, answers alike in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

@@ -45,8 +45,6 @@ options:
     description: Seconds to wait for a candidate to stream.
     type: int
     default: 60
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

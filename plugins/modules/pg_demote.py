@@ -31,8 +31,6 @@ options:
     description: Seconds to wait for the server to answer as a standby.
     type: int
     default: 60
-requirements:
-  - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_upstream, hft.ops.postgres_cluster]
 """

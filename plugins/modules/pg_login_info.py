@@ -27,17 +27,8 @@ options:
     description: Database to log in to.
     type: str
     default: postgres
-attributes:
-  check_mode:
-    description: Changes nothing, answers alike in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-requirements:
-  - python3-psycopg2 on the host, once PostgreSQL runs there
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

@@ -78,8 +78,6 @@ options:
     default: []
 notes:
   - When a database, an extension or a slot cannot be made, what was made before it stays and the message names it. Nothing is ever dropped.
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

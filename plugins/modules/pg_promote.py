@@ -75,8 +75,6 @@ options:
     description: Seconds to wait for the clean shutdown, and for the end of the stream.
     type: int
     default: 60
-requirements:
-  - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """

@@ -30,8 +30,6 @@ options:
     description: Seconds to wait for the server to answer as a standby.
     type: int
     default: 120
-requirements:
-  - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_upstream, hft.ops.postgres_cluster]
 """

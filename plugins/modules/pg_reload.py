@@ -49,8 +49,6 @@ options:
     description: Port of the cluster before the change; names its local socket.
     type: int
     default: 5432
-requirements:
-  - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
 """

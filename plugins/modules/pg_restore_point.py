@@ -20,28 +20,6 @@ options:
     description: Name of the point, at most 63 characters.
     type: str
     required: true
-  database:
-    description: Database of O(tables).
-    type: str
-    default: hft_db
-  tables:
-    description: Tables to count.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the table.
-        type: str
-        required: true
-      column:
-        description: Column that the server set with C(now()) when the row was inserted, and that never changes.
-        type: str
-        required: true
-      content:
-        description: Whether the rows never change either, so that their content is summed up too.
-        type: bool
-        default: false
   timeout_s:
     description: Seconds to wait for the archive.
     type: int
@@ -54,10 +32,8 @@ attributes:
   diff_mode:
     description: Changes no data.
     support: none
-requirements:
-  - python3-psycopg2 on the host
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.postgres_cluster, hft.ops.postgres_tables]
 """
 
 EXAMPLES = r"""

@@ -50,8 +50,6 @@ options:
     default: timer
 notes:
   - The policies were written for the Timescale edition and have been tried on the Apache edition alone, which refuses them.
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

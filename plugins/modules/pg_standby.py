@@ -31,7 +31,7 @@ options:
     type: int
     default: 5432
 requirements:
-  - python3-psycopg2 on the host
+  - python3-psycopg2 on the host before PostgreSQL runs there, to ask the primary
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_upstream, hft.ops.postgres_cluster]
 """

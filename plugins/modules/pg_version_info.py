@@ -25,14 +25,8 @@ options:
 attributes:
   check_mode:
     description: Changes nothing; in check mode the package lists are those at hand.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
-requirements:
-  - python3-psycopg2 on the host, once PostgreSQL runs there
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

@@ -31,15 +31,8 @@ options:
     type: str
     choices: [nothing, stanza, backup]
     default: nothing
-attributes:
-  check_mode:
-    description: Changes nothing, answers alike in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing.
-    support: none
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.postgres_cluster]
 """
 
 EXAMPLES = r"""

@@ -67,7 +67,6 @@ options:
     type: int
     default: 3600
 requirements:
-  - python3-psycopg2 on the host
   - the same major version of PostgreSQL, and the same version of TimescaleDB, as in the backup
 """
 

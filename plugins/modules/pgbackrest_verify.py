@@ -27,28 +27,6 @@ options:
     description: Timeline of that point, RV(hft.ops.pg_restore_point#module:timeline); V(0) for the latest in the archive.
     type: int
     default: 0
-  database:
-    description: Database of O(tables).
-    type: str
-    default: hft_db
-  tables:
-    description: Tables to count, as for M(hft.ops.pg_restore_point).
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description: Name of the table.
-        type: str
-        required: true
-      column:
-        description: Column that the server set with C(now()) when the row was inserted, and that never changes.
-        type: str
-        required: true
-      content:
-        description: Whether the rows never change either, so that their content is summed up too.
-        type: bool
-        default: false
   before:
     description: Rows below this moment are counted, RV(hft.ops.pg_restore_point#module:before).
     type: str
@@ -74,9 +52,9 @@ attributes:
     description: Leaves nothing behind.
     support: none
 requirements:
-  - python3-psycopg2, PostgreSQL and TimescaleDB on the host, in the versions of the backup
+  - PostgreSQL and TimescaleDB on the host, in the versions of the backup
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.postgres_cluster
+extends_documentation_fragment: [hft.ops.postgres_cluster, hft.ops.postgres_tables]
 """
 
 EXAMPLES = r"""
