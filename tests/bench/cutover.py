@@ -23,7 +23,9 @@ from typing import Any
 import yaml
 from ansible_collections.hft.ops.plugins.filter.engine_transfers import transfer_phases
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused
+from conclusion import conclude
 from distributions import distribution
+from lab_hosts import on
 from venue_truth import Truth
 
 from lab import inventory, machine, playbook
@@ -116,13 +118,6 @@ def _tunnel(host: str, port: int) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait()
-
-
-def on(host: str, script: str) -> str:
-    done = subprocess.run(["docker", "exec", host, "/bin/bash", "-c", script], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise LabError(f"{host}: {script!r} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
 
 
 def bench(size: Size, seed: int) -> dict[str, Any]:
@@ -281,13 +276,7 @@ def main() -> int:
     except (LabError, EngineRefused) as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return 1
-    faults = missed(result)
-    for fault in faults:
-        print(f"MISSED: {fault}", file=sys.stderr)
-    _RESULT.parent.mkdir(parents=True, exist_ok=True)
-    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result))
-    return int(bool(faults))
+    return conclude(result, _RESULT, missed(result))
 
 
 if __name__ == "__main__":

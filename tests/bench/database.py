@@ -20,9 +20,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
+from conclusion import conclude
+from lab_hosts import asked
 from place import Place
 
 from lab import docker_engine, inventory, machine, playbook
@@ -96,7 +98,7 @@ class Load:
         self._argv, self.strategy, self._database = argv, strategy, database
         self.result: dict[str, Any] = {}
 
-    def __enter__(self) -> Load:  # noqa: PYI034 - typing.Self is newer than the control node's Python may be
+    def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         return self
 
@@ -115,18 +117,9 @@ class Load:
         self.result["doubled"] = rows - distinct
 
 
-def asked(host: str, query: str, database: str = "postgres") -> str:
-    """One value, asked on the host as postgres; empty when it does not answer."""
-    argv = ["docker", "exec", host, "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", query]
-    return subprocess.run(argv, capture_output=True, text=True).stdout.strip()
-
-
 def moved(name: str, *arguments: str) -> playbook.Run:
     """A database playbook that must succeed."""
-    done = playbook.run(name, *arguments, record=f"bench_{name}", show=False)
-    if done.rc != 0:
-        raise LabError(f"{name}.yml ended with {done.rc}:\n{done.output[-3000:]}")
-    return done
+    return playbook.must(name, *arguments, record=f"bench_{name}", show=False)
 
 
 def _lag(host: str, stop: threading.Event) -> list[int]:
@@ -237,13 +230,7 @@ def main() -> int:
     except LabError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return 1
-    _RESULT.parent.mkdir(parents=True, exist_ok=True)
-    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    faults = missed(result)
-    for fault in faults:
-        print(f"ERROR: {fault}", file=sys.stderr)
-    print(json.dumps(result))
-    return int(bool(faults))
+    return conclude(result, _RESULT, missed(result))
 
 
 if __name__ == "__main__":

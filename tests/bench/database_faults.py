@@ -19,7 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from database import MEMBERS, Database, asked, moved
+from conclusion import conclude
+from database import MEMBERS, Database, moved
+from lab_hosts import asked, on
 
 from lab import docker_engine, inventory, machine, playbook
 from lab.failure import LabError
@@ -48,10 +50,6 @@ def _docker(*words: str) -> None:
     done = subprocess.run(["docker", *words], capture_output=True, text=True)
     if done.returncode != 0:
         raise LabError(f"docker {' '.join(words)}: {done.stderr.strip()}")
-
-
-def _inside(host: str, script: str) -> None:
-    _docker("exec", host, "/bin/bash", "-c", script)
 
 
 def _answers(host: str) -> None:
@@ -104,7 +102,7 @@ def primary_crashes_and_restarts_with_its_standbys_away(primary: str, _choice: r
         _docker("pause", name)
     try:
         time.sleep(2)
-        _inside(primary, "systemctl kill --signal=KILL postgresql@17-main; sleep 1; systemctl start postgresql@17-main")
+        on(primary, "systemctl kill --signal=KILL postgresql@17-main; sleep 1; systemctl start postgresql@17-main")
         _answers(primary)
     finally:
         for name in _standbys(primary):
@@ -122,11 +120,11 @@ def standby_killed(primary: str, choice: random.Random) -> None:
 def standby_built_anew_while_the_primary_restarts(primary: str, choice: random.Random) -> None:
     """The base backup breaks off, or is asked for again; a second run of the same playbook ends what the first began."""
     victim = choice.choice(_standbys(primary))
-    _inside(victim, "systemctl stop postgresql@17-main && rm -r /var/lib/postgresql/17/main")
+    on(victim, "systemctl stop postgresql@17-main && rm -r /var/lib/postgresql/17/main")
     topology = json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)})
     running = subprocess.Popen([sys.executable, "-c", _RUN_DATABASE, topology], cwd=_ROOT)
     time.sleep(choice.uniform(4, 12))
-    _inside(primary, "systemctl restart postgresql@17-main")
+    on(primary, "systemctl restart postgresql@17-main")
     running.wait(timeout=300)
     moved("database", "-e", topology)
 
@@ -158,14 +156,14 @@ def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) ->
 
 def disk_of_the_log_full(primary: str, _choice: random.Random) -> None:
     """The write-ahead log on a small disk, which somebody fills: the server ends itself and cannot come back before there is room."""
-    _inside(primary, _SMALL_DISK)
+    on(primary, _SMALL_DISK)
     _answers(primary)
     # What is recycled already would last for a while.
-    _inside(primary, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
-                     f" for n in $(seq 60); do {_PSQL} 'SELECT pg_switch_wal()' >/dev/null 2>&1 || break; sleep 0.2; done;"
-                     " systemctl stop postgresql@17-main")
+    on(primary, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
+            f" for n in $(seq 60); do {_PSQL} 'SELECT pg_switch_wal()' >/dev/null 2>&1 || break; sleep 0.2; done;"
+            " systemctl stop postgresql@17-main")
     moved("database_failover")
-    _inside(primary, _DISK_BACK)
+    on(primary, _DISK_BACK)
     _answers(primary)
     moved("database_rejoin")
 
@@ -244,6 +242,14 @@ def one(database: Database, fault: Callable[[str, random.Random], None], choice:
             "gap_ms": round(found["gap_ms"]), "wrong": wrong}
 
 
+def missed(result: dict[str, Any]) -> list[str]:
+    """What did not hold, in words."""
+    out = [f"{found['fault']} of {found['primary']}: {wrong}" for found in result["faults"] for wrong in found["wrong"]]
+    if "ended_by" in result:
+        out.append(f"ended by: {result['ended_by']}")
+    return out if out or result["faults"] else ["no fault was done: nothing is proven"]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=42)
@@ -266,12 +272,7 @@ def main() -> int:
             print(f"==> {result['faults'][-1]}", flush=True)
     except LabError as failure:
         result["ended_by"] = str(failure)
-        print(f"ERROR: {failure}", file=sys.stderr)
-    wrong = sum(bool(found["wrong"]) for found in result["faults"])
-    _RESULT.parent.mkdir(parents=True, exist_ok=True)
-    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(result))
-    return int(wrong > 0 or "ended_by" in result or not result["faults"])
+    return conclude(result, _RESULT, missed(result))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from conclusion import conclude
 from place import Place
 
 from lab import docker_engine, machine
@@ -156,13 +157,7 @@ def main() -> int:
     except LabError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return 1
-    _RESULT.parent.mkdir(parents=True, exist_ok=True)
-    _RESULT.write_text(json.dumps(result, indent=2) + "\n")
-    faults = missed(result)
-    for fault in faults:
-        print(f"ERROR: {fault}", file=sys.stderr)
-    print(json.dumps(result))
-    return int(bool(faults))
+    return conclude(result, _RESULT, missed(result))
 
 
 if __name__ == "__main__":
