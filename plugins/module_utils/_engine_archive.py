@@ -71,7 +71,7 @@ class _Hashed:
 
 
 def _write_tar(folder: str, top: str, stream: _Hashed, exclude: Sequence[str]) -> None:
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:  # type: ignore[call-overload]
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8") as tar:
         for name, path in _tree(folder, exclude):
             info = tarfile.TarInfo(posixpath.join(top, name))
             found = os.lstat(path)
@@ -108,5 +108,5 @@ def _unpack_member(tar: tarfile.TarFile, member: tarfile.TarInfo, top: str, into
     if member.isreg():
         source = tar.extractfile(member)
         with open(path, "xb") as out:
-            shutil.copyfileobj(source, out, _BLOCK)  # type: ignore[arg-type]
+            shutil.copyfileobj(source, out, _BLOCK)
         os.chmod(path, 0o755 if member.mode & 0o111 else 0o644)

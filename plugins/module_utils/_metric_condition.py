@@ -201,11 +201,11 @@ def _compared(node: ast.Compare, samples: list[float]) -> bool:
 
 def _number(node: ast.expr, samples: list[float]) -> float | bool:
     if isinstance(node, ast.Constant):
-        return float(node.value)  # type: ignore[arg-type]
+        return float(node.value)
     if isinstance(node, ast.Name):
         return _one(samples)
     if isinstance(node, ast.Subscript):
-        index = int(node.slice.value)  # type: ignore[arg-type]
+        index = int(node.slice.value)
         if not samples:
             raise Undecided("no data")
         if not 0 <= index < len(samples):

@@ -176,7 +176,7 @@ def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
     argv = [sys.executable, "-m", "lab.relay", "--listen", f"{gateway}:0", "--to", f"{address}:5432", "--delay-ms", "40",
             "--rate-kib", "512"]
     with subprocess.Popen(argv, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as relay:
-        port = relay.stdout.readline().split(" ")[0].rpartition(":")[2]  # type: ignore[union-attr]
+        port = relay.stdout.readline().split(" ")[0].rpartition(":")[2]
         for name in _standbys(primary):
             conninfo = re.sub(r"\bhost=\S+", f"host={gateway}", asked(name, "SHOW primary_conninfo"))
             conninfo = re.sub(r"\bport=\S+", f"port={port}", conninfo)

@@ -46,10 +46,10 @@ def _frame(kind: int, body: bytes) -> bytes:
 
 def _answer(stream: object, wanted: int) -> bytes:
     while True:
-        head = stream.read(_HEADER.size)  # type: ignore[attr-defined]
+        head = stream.read(_HEADER.size)
         if len(head) < _HEADER.size:
             raise ConnectionError(f"the venue closed the session of the kit; is it a paper venue of wire version {_VERSION}?")
         size, kind, _ = _HEADER.unpack(head)
-        body = stream.read(size - _HEADER.size)  # type: ignore[attr-defined]
+        body = stream.read(size - _HEADER.size)
         if kind == wanted:
             return bytes(body)

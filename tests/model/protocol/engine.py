@@ -31,7 +31,7 @@ def steps(rules: Rules, state: State, index: int) -> Iterator[Step]:
 
 
 def _with(state: State, index: int, **changes: object) -> State:
-    engine = state.engines[index]._replace(**changes)  # type: ignore[arg-type]
+    engine = state.engines[index]._replace(**changes)
     return state._replace(engines=(engine, state.engines[1]) if index == 0 else (state.engines[0], engine))
 
 

@@ -140,7 +140,7 @@ def test_what_an_engine_without_the_database_saw_last_does_not_count() -> None:
 
 def test_answers_that_are_no_dictionary_are_a_fault_of_the_play() -> None:
     with pytest.raises(AnsibleFilterError, match="expected engines as a dictionary, found list"):
-        transfer_decision([])  # type: ignore[arg-type]
+        transfer_decision([])
 
 
 # ---- how long nobody traded -------------------------------------------------------------------------------------------
