@@ -5,19 +5,26 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hft.ops.plugins.module_utils._engine_status import has_right, killed
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, has_right, held, killed
 
-ACTIONS = ("start", "stop", "status")
+ACTIONS = ("start", "stop", "flatten", "status")
 _END_IT = "end it on its host: systemctl kill --signal=KILL hft_system (systemd brings it back as standby)"
 
 
-def trading_decision(engines: dict, action: str, wanted: str = "") -> dict:
-    """What to do, on which hosts, and one line that says why; error is set when it must not be done."""
+def trading_decision(engines: dict, action: str, wanted: str = "", strategies: list | None = None, reason: str = "") -> dict:
+    """Which engines are to act, on which strategies, and one line that says why; error is set when it must not be done.
+
+    engines: answers of engine_info by host; wanted: this engine alone; strategies: these alone;
+    reason: why positions are closed.
+    The result's engines: strategies by host, an empty list for all that the engine has.
+    """
     try:
-        start, stop, say = _decide(engines, action, wanted or "")
+        act, say = _decide(engines, action, wanted or "", strategies or [])
+        if action == "flatten" and not reason:
+            raise _Refused("trading_reason: required with trading_action=flatten, one line that says why; it stays in the engine's log")
     except _Refused as refused:
-        return {"start": [], "stop": [], "say": "", "error": str(refused)}
-    return {"start": start, "stop": stop, "say": say, "error": ""}
+        return {"engines": {}, "say": "", "error": str(refused)}
+    return {"engines": act, "say": say, "error": ""}
 
 
 def trading_rows(engines: dict) -> list:
@@ -33,6 +40,7 @@ def trading_rows(engines: dict) -> list:
 
 
 def _row(host: str, status: dict, strategy: dict, alive: set) -> dict:
+    mine = strategy["holder"] == status["holder"]
     return {
         "engine": host,
         "version": status["version"],
@@ -41,8 +49,11 @@ def _row(host: str, status: dict, strategy: dict, alive: set) -> dict:
         "holder": _holder(strategy["holder"], alive),
         "epoch": strategy["epoch"],
         "trading": "yes" if strategy["trading"] else "no",
+        "state": strategy["state"] + (" on paper" if strategy.get("paper_trading") else ""),
         "orders": strategy["performance"]["orders"],
-        "position": strategy.get("position", ""),
+        # What another holds, this engine last knew when it held it.
+        "open": strategy.get("open_orders", "") if mine else "",
+        "position": strategy.get("position", "") if mine else "",
         "pnl_usd": round(strategy["performance"].get("daily_pnl_usd", 0.0), 2),
     }
 
@@ -87,27 +98,39 @@ class _Refused(Exception):
     """One line for the operator."""
 
 
-def _decide(engines: dict, action: str, wanted: str) -> tuple[list, list, str]:
+def _decide(engines: dict, action: str, wanted: str, strategies: list) -> tuple[dict, str]:
     if not isinstance(engines, dict):
         raise AnsibleFilterError(f"hft.ops.trading_decision: expected engines as a dictionary, found {type(engines).__name__}")
     if action not in ACTIONS:
         raise _Refused(f"trading_action={action}: expected one of {', '.join(ACTIONS)}")
     if wanted and wanted not in engines:
         raise _Refused(f"trading_engine={wanted}: no such engine in this inventory; one of {', '.join(sorted(engines))}")
-    status = {host: info["status"] for host, info in engines.items() if info.get("status")}
+    if isinstance(strategies, str):
+        raise _Refused(f"trading_strategies={strategies}: expected a list, as in -e '{{\"trading_strategies\": [\"{strategies}\"]}}'")
+    status = {host: chosen(info["status"], strategies) for host, info in engines.items() if info.get("status")}
     silent = {host: info.get("reason") or "host cannot be reached" for host, info in engines.items() if not info.get("status")}
-    holders = sorted(host for host, one in status.items() if has_right(one))
+    known = {one["id"] for document in status.values() for one in document["strategies"]}
+    if set(strategies) - known:
+        # A silent one may be the one that has it.
+        there = sorted({one["id"] for info in engines.values() for one in (info.get("status") or {}).get("strategies", [])})
+        raise _Refused(f"trading_strategies: {', '.join(sorted(set(strategies) - known))} on no engine that answers; "
+                       f"there {'is' if len(there) == 1 else 'are'} {', '.join(there) or 'none'}"
+                       + (f"; no answer from {_reasons(silent)}" if silent else ""))
+    holders = sorted(host for host, one in status.items() if (held(one) if strategies else has_right(one)))
     say = f"held by {', '.join(holders)}" if holders else "held by nobody that answers"
     if action == "status":
-        return [], [], say
+        return {}, say
     if action == "stop":
-        return _decide_stop(status, silent, wanted, say)
+        return _decide_stop(status, silent, wanted, strategies, say)
+    if action == "flatten":
+        return _decide_flatten(status, silent, holders, wanted), say
+    if strategies:
+        return _decide_start_of(strategies, status, silent, wanted)
     return _decide_start(status, silent, holders, wanted)
 
 
-def _decide_start(status: dict, silent: dict, holders: list, wanted: str) -> tuple[list, list, str]:
-    if wanted in silent:
-        raise _Refused(f"{wanted}: cannot be started, it does not answer ({silent[wanted]})")
+def _decide_start(status: dict, silent: dict, holders: list, wanted: str) -> tuple[dict, str]:
+    _refuse_silent("started", silent, wanted)
     others = [host for host in holders if host != wanted]
     if others and wanted:
         rows = "; ".join(f"{one['id']} is held by {one['holder']} (epoch {one['epoch']})" for one in status[others[0]]["strategies"])
@@ -115,19 +138,68 @@ def _decide_start(status: dict, silent: dict, holders: list, wanted: str) -> tup
     if not holders and not wanted:
         raise _Refused(f"trading_engine: required, because nobody holds the lease; one of {', '.join(sorted(status)) or 'none answers'}")
     target = wanted or holders[0]
-    where = killed(status[target])
-    if where:
-        raise _Refused(f"{target}: cannot be started, the kill switch is latched in {' and '.join(where)}; "
-                       f"find out why, then clear it (DELETE /api/v1/killswitch)")
-    return [target], [], f"{target} already holds" if target in holders else f"nobody holds; {target} asks for the lease"
+    _refuse_killed("started", target, status[target])
+    return {target: []}, f"{target} already holds" if target in holders else f"nobody holds; {target} asks for the lease"
 
 
-def _decide_stop(status: dict, silent: dict, wanted: str, say: str) -> tuple[list, list, str]:
-    if wanted in silent:
-        raise _Refused(f"{wanted}: cannot be stopped, it does not answer ({silent[wanted]}); {_END_IT}")
+def _decide_start_of(strategies: list, status: dict, silent: dict, wanted: str) -> tuple[dict, str]:
+    """Each on the engine that holds it; what nobody holds, on the wanted one."""
+    _refuse_silent("started", silent, wanted)
+    act: dict[str, list] = {}
+    for name in strategies:
+        host = next((host for host, one in sorted(status.items()) if name in held(one)), "")
+        if host and wanted not in ("", host):
+            raise _Refused(f"{wanted}: cannot start {name}, it is held by {host}; move it there first (transfer.yml)")
+        target = host or wanted
+        if not target:
+            raise _Refused(f"trading_engine: required, because nobody holds {name}; one of {', '.join(sorted(status))}")
+        if name not in [one["id"] for one in status[target]["strategies"]]:
+            raise _Refused(f"{target}: cannot start {name}, it has no such strategy")
+        act.setdefault(target, []).append(name)
+    for host, names in act.items():
+        _refuse_killed("started", host, chosen(status[host], names))
+    return act, "; ".join(f"{host} starts {', '.join(names)}" for host, names in act.items())
+
+
+def _decide_stop(status: dict, silent: dict, wanted: str, strategies: list, say: str) -> tuple[dict, str]:
+    _refuse_silent("stopped", silent, wanted, f"; {_END_IT}")
     asked = {host: one for host, one in status.items() if not wanted or host == wanted}
-    busy = sorted(host for host, one in asked.items() if _stirs(one))
-    # A row that names an engine which does not answer: stopping the others would be told as a success that it is not.
+    _refuse_lost(asked, status, silent)
+    if strategies:
+        running = {host: [row["id"] for row in one["strategies"] if row["state"] == "running" or row["id"] in held(one)]
+                   for host, one in sorted(asked.items())}
+        return {host: names for host, names in running.items() if names}, say
+    return {host: [] for host, one in sorted(asked.items()) if _stirs(one)}, say
+
+
+def _decide_flatten(status: dict, silent: dict, holders: list, wanted: str) -> dict:
+    """Only who holds a strategy can close its position."""
+    _refuse_silent("made flat", silent, wanted, f"; {_END_IT}, then start it where it answers and flatten there")
+    asked = {host: one for host, one in status.items() if not wanted or host == wanted}
+    _refuse_lost(asked, status, silent)
+    act = {host: held(status[host]) for host in holders if host in asked and held(status[host])}
+    if not act:
+        raise _Refused(f"{wanted or 'no engine'} holds {'none of it' if wanted else 'it'}: only a holder can close a position; "
+                       "start it first (-e trading_action=start)")
+    for host, names in act.items():
+        _refuse_killed("made flat", host, chosen(status[host], names))
+    return act
+
+
+def _refuse_silent(what: str, silent: dict, wanted: str, more: str = "") -> None:
+    if wanted in silent:
+        raise _Refused(f"{wanted}: cannot be {what}, it does not answer ({silent[wanted]}){more}")
+
+
+def _refuse_killed(what: str, host: str, status: dict) -> None:
+    where = killed(status)
+    if where:
+        raise _Refused(f"{host}: cannot be {what}, the kill switch is latched in {' and '.join(where)}; "
+                       f"find out why, then clear it (DELETE /api/v1/killswitch)")
+
+
+def _refuse_lost(asked: dict, status: dict, silent: dict) -> None:
+    """A row that names an engine which does not answer: acting on the others would be told as a success that it is not."""
     answering = {one["holder"] for one in status.values()}
     lost = sorted({f"{row['id']} is held by {row['holder']} (epoch {row['epoch']})" for one in asked.values() for row in one["strategies"]
                    if row["holder"] and row["holder"] not in answering}) if silent else []
@@ -135,7 +207,6 @@ def _decide_stop(status: dict, silent: dict, wanted: str, say: str) -> tuple[lis
         raise _Refused(f"{'; '.join(lost)}, which does not answer ({_reasons(silent)}); it may trade on; {_END_IT}")
     if silent and not status:
         raise _Refused(f"no engine answers: {_reasons(silent)}; {_END_IT}")
-    return [], busy, say
 
 
 def _stirs(status: dict) -> bool:

@@ -110,6 +110,10 @@ class EngineApi:
     def stop_strategy(self, strategy: str) -> dict[str, Any]:
         return self._ask("POST", f"/api/v1/strategies/{strategy}/stop")
 
+    def takeover(self, timeout_s: float, strategies: list[str]) -> dict[str, Any]:
+        """Claim strategies that are vacant or whose holder stands still, start them and enable trading; refused while a holder lives."""
+        return self._ask("POST", "/api/v1/takeover", {"strategies": strategies}, timeout_s)
+
     def arm(self, timeout_s: float, **request: Any) -> dict[str, Any]:
         """Taker of a transfer: ready for it; the engine's record of it."""
         return self._ask("POST", "/api/v1/arm", request, timeout_s)

@@ -8,6 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 
+def chosen(status: dict[str, Any], strategies: list[str]) -> dict[str, Any]:
+    """The same status with these strategies alone; with all where none is named."""
+    return {**status, "strategies": [one for one in status["strategies"] if not strategies or one["id"] in strategies]}
+
+
 def held(status: dict[str, Any]) -> list[str]:
     """Strategies whose lease this very process holds, as it last saw the rows."""
     return [one["id"] for one in status["strategies"] if one["holder"] is not None and one["holder"] == status["holder"]]

@@ -24,25 +24,79 @@ _SILENT = {"status": {}, "reason": "connection refused"}
 _UNREACHABLE = {"unreachable": True, "msg": "no route"}
 
 
-@pytest.mark.parametrize(("engines", "action", "wanted", "start", "stop"), [
-    (_NOBODY, "status", "", [], []),
-    (_NOBODY, "start", "e2", ["e2"], []),
-    (_NOBODY, "stop", "", [], []),
-    (_E1_HOLDS, "start", "", ["e1"], []),
-    (_E1_HOLDS, "start", "e1", ["e1"], []),
-    (_E1_HOLDS, "stop", "", [], ["e1"]),
-    (_E1_HOLDS, "stop", "e2", [], []),
-    ({**_E1_HOLDS, "e3": _SILENT}, "stop", "", [], ["e1"]),
-    ({"e1": _info("e1", "e1/old"), "e2": _UNREACHABLE}, "start", "e1", ["e1"], []),
+@pytest.mark.parametrize(("engines", "action", "wanted", "act"), [
+    (_NOBODY, "status", "", []),
+    (_NOBODY, "start", "e2", ["e2"]),
+    (_NOBODY, "stop", "", []),
+    (_E1_HOLDS, "start", "", ["e1"]),
+    (_E1_HOLDS, "start", "e1", ["e1"]),
+    (_E1_HOLDS, "stop", "", ["e1"]),
+    (_E1_HOLDS, "stop", "e2", []),
+    ({**_E1_HOLDS, "e3": _SILENT}, "stop", "", ["e1"]),
+    ({"e1": _info("e1", "e1/old"), "e2": _UNREACHABLE}, "start", "e1", ["e1"]),
 ])
-def test_decision(engines: dict, action: str, wanted: str, start: list, stop: list) -> None:
+def test_decision(engines: dict, action: str, wanted: str, act: list) -> None:
     decision = trading_decision(engines, action, wanted)
     assert decision["error"] == ""
-    assert (decision["start"], decision["stop"]) == (start, stop)
+    assert decision["engines"] == {host: [] for host in act}
+
+
+def _split() -> dict:
+    """e1 holds and runs mm, e2 holds arb, nobody holds mom."""
+    def has(name: str, **holder: str | None) -> dict:
+        info = _info(name, role="primary")
+        row = info["status"]["strategies"][0]
+        info["status"]["strategies"] = [{**row, "id": one, "holder": who, "state": "running" if who == f"{name}/aa" else "stopped"}
+                                        for one, who in holder.items()]
+        return info
+    holder = {"mm": "e1/aa", "arb": "e2/aa", "mom": None}
+    return {"e1": has("e1", **holder), "e2": has("e2", **holder)}
+
+
+@pytest.mark.parametrize(("action", "wanted", "strategies", "act"), [
+    ("stop", "", ["mm", "arb"], {"e1": ["mm"], "e2": ["arb"]}),
+    ("stop", "e2", ["mm"], {}),
+    ("stop", "", ["mom"], {}),
+    ("start", "", ["arb"], {"e2": ["arb"]}),
+    ("start", "e2", ["arb", "mom"], {"e2": ["arb", "mom"]}),
+    ("flatten", "", [], {"e1": ["mm"], "e2": ["arb"]}),
+    ("flatten", "e2", [], {"e2": ["arb"]}),
+    ("flatten", "", ["mm"], {"e1": ["mm"]}),
+])
+def test_strategies_are_acted_on_where_they_are_held(action: str, wanted: str, strategies: list, act: dict) -> None:
+    decision = trading_decision(_split(), action, wanted, strategies, "weekend")
+    assert decision["error"] == ""
+    assert decision["engines"] == act
+
+
+@pytest.mark.parametrize(("action", "wanted", "strategies", "words"), [
+    ("start", "", ["mom"], ["trading_engine: required", "nobody holds mom", "e1, e2"]),
+    ("start", "e2", ["mm"], ["e2: cannot start mm", "held by e1", "transfer.yml"]),
+    ("stop", "", ["none"], ["none on no engine that answers", "there are arb, mm, mom"]),
+    ("flatten", "", ["mom"], ["no engine holds it", "trading_action=start"]),
+    ("flatten", "e1", ["arb"], ["e1 holds none of it"]),
+    ("stop", "", "mm", ["expected a list", '["mm"]']),
+])
+def test_strategies_that_cannot_be_acted_on_are_refused(action: str, wanted: str, strategies: list, words: list) -> None:
+    decision = trading_decision(_split(), action, wanted, strategies, "weekend")
+    assert decision["engines"] == {}
+    assert [word for word in words if word not in decision["error"]] == []
+
+
+def test_positions_are_closed_for_a_reason() -> None:
+    assert "trading_reason: required" in trading_decision(_split(), "flatten")["error"]
+
+
+def test_a_latched_strategy_is_neither_started_nor_made_flat_and_the_others_are() -> None:
+    engines = _split()
+    engines["e1"]["status"]["strategies"][0]["killed"] = True
+    for action in ("start", "flatten"):
+        assert "kill switch is latched in the lease row of mm" in trading_decision(engines, action, "", ["mm"])["error"]
+        assert trading_decision(engines, action, "", ["arb"], "weekend")["engines"] == {"e2": ["arb"]}
 
 
 @pytest.mark.parametrize(("engines", "action", "wanted", "words"), [
-    (_NOBODY, "begin", "", ["trading_action=begin", "start, stop, status"]),
+    (_NOBODY, "begin", "", ["trading_action=begin", "start, stop, flatten, status"]),
     (_NOBODY, "start", "e9", ["trading_engine=e9", "e1, e2"]),
     (_NOBODY, "start", "", ["trading_engine", "required", "e1, e2"]),
     (_E1_HOLDS, "start", "e2", ["e2", "mm is held by e1/aa (epoch 4)", "trading_action=stop"]),
@@ -52,10 +106,13 @@ def test_decision(engines: dict, action: str, wanted: str, start: list, stop: li
     ({"e1": _UNREACHABLE, "e2": _info("e2", "e1/aa")}, "stop", "", ["mm is held by e1/aa (epoch 4)", "does not answer", "systemctl kill"]),
     ({"e1": _SILENT}, "stop", "", ["no engine answers", "connection refused"]),
     ({"e1": _SILENT}, "stop", "e1", ["e1", "connection refused", "systemctl kill"]),
+    ({"e1": _UNREACHABLE, "e2": _info("e2", "e1/aa")}, "flatten", "", ["mm is held by e1/aa (epoch 4)", "does not answer"]),
+    ({"e1": _SILENT, "e2": _info("e2")}, "flatten", "e1", ["e1: cannot be made flat", "connection refused"]),
+    (_NOBODY, "flatten", "", ["no engine holds it", "trading_action=start"]),
 ])
 def test_refusal_is_one_line_that_names_what_to_do(engines: dict, action: str, wanted: str, words: list) -> None:
     decision = trading_decision(engines, action, wanted)
-    assert (decision["start"], decision["stop"]) == ([], [])
+    assert decision["engines"] == {}
     assert "\n" not in decision["error"]
     assert [word for word in words if word not in decision["error"]] == []
 
@@ -65,6 +122,13 @@ def test_rows_show_silent_and_killed_engines() -> None:
     assert [(row["engine"], row["role"]) for row in rows] == [("e1", "primary"), ("e2", "NO ANSWER"), ("e3", "KILLED")]
     assert rows[0]["holder"] == "e1/aa"
     assert rows[0]["trading"] == "yes"
+
+
+def test_only_a_holder_s_position_is_shown() -> None:
+    engines = {"e1": _info("e1", "e1/aa", "primary"), "e2": _info("e2", "e1/aa")}
+    for info in engines.values():
+        info["status"]["strategies"][0].update(position=0.5, open_orders=2)
+    assert [(row["position"], row["open"]) for row in trading_rows(engines)] == [(0.5, 2), ("", "")]
 
 
 def test_row_of_an_ended_process_is_marked() -> None:

@@ -55,6 +55,8 @@ class PlayedEngine:
             "POST transfer": self.hand_over,
             "POST killswitch": lambda body: self.switch(True, **body),
             "DELETE killswitch": lambda body: self.switch(False, **body),
+            "POST flatten": self.flatten,
+            "POST takeover": self.take_over,
         }
 
     @property
@@ -76,6 +78,24 @@ class PlayedEngine:
             if one["id"] in body["strategies"]:
                 one.update(holder=OTHER, epoch=one["epoch"] + 1, trading=False)
         return self.note("giver", "done", **body)
+
+    def take_over(self, body: dict[str, Any]) -> dict[str, Any]:
+        for one in self.status["strategies"]:
+            if one["id"] in body["strategies"]:
+                one.update(holder=HOLDER, epoch=one["epoch"] + 1, state="running", trading=True)
+        self.status.update(role="primary", trading_enabled=True)
+        return {"role": "primary", "strategies": self.status["strategies"]}
+
+    def flatten(self, body: dict[str, Any]) -> dict[str, Any]:
+        for one in self.status["strategies"]:
+            if one["id"] in body["strategies"]:
+                one.update(state="stopped", trading=False, open_orders=0, position=0.0)
+        return {"flat": True, "strategies": self.status["strategies"]}
+
+    def run_strategy(self, name: str, running: bool) -> dict[str, Any]:
+        one = next(one for one in self.status["strategies"] if one["id"] == name)
+        one.update(state="running" if running else "stopped", trading=running and one["holder"] == HOLDER, open_orders=0)
+        return one
 
     def switch(self, latched: bool, reason: str, strategy: str = "") -> dict[str, Any]:
         if strategy:
@@ -107,11 +127,17 @@ class PlayedEngine:
                                   "GET transfer": {"holder": HOLDER, "transfers": self.records}}.get(name))
         if document is None:
             self.asked.append((name, body))
-            document = self.acts[name](body)
+            document = self._act(name)(body)
         if self.lost[name]:
             self.lost[name] -= 1
             return None
         return 200, json.dumps(document)
+
+    def _act(self, name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        if name not in self.acts and name.endswith(("/start", "/stop")):
+            _strategies, strategy, verb = name.split("/")
+            return lambda _body: self.run_strategy(strategy, verb == "start")
+        return self.acts[name]
 
 
 def handler(engine: PlayedEngine) -> type[BaseHTTPRequestHandler]:
@@ -137,6 +163,9 @@ def handler(engine: PlayedEngine) -> type[BaseHTTPRequestHandler]:
             self.do_GET()
 
         def do_DELETE(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
             self.do_GET()
 
     return Handler
