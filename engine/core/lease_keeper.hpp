@@ -197,6 +197,7 @@ private:
     RoleAnswer carry_out_disarm(const std::string& id);
     RoleAnswer carry_out_transfer(const TransferRequest& request);
     RoleAnswer check_transfer(const TransferRequest& request, std::vector<std::size_t>& indices, std::string& taker);
+    [[nodiscard]] std::vector<HandoverItem> handover_of(const std::vector<std::size_t>& indices) const;
     RoleAnswer drain(const TransferRequest& request, const std::vector<std::size_t>& indices);
     RoleAnswer hand_over(const TransferRequest& request, const std::vector<std::size_t>& indices, const std::string& taker);
     RoleAnswer check_armed(const TransferRequest& request, const ArmedRead& armed, const Entry& entry, std::string& taker) const;

@@ -106,14 +106,17 @@ public:
     virtual LeaseReply arm_beat(const std::string& id, const std::string& taker) = 0;
     virtual LeaseReply disarm(const std::string& id, const std::string& taker) = 0;
     virtual ArmedRead armed(const std::string& id) = 0;
+    // Giver: the same transfer, done and undone. Why it would be refused; empty when it would not.
+    virtual std::string rehearse(const std::string& id, const std::string& from, const std::string& to,
+                                 const std::vector<HandoverItem>& items) = 0;
     // Giver: one transaction for all items.
     virtual HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                                    const std::vector<HandoverItem>& items) = 0;
     // Taker: which rows were handed over. A read, so only a hint; accept() gives the right.
     virtual HandedRead handed(const std::string& id, const std::string& holder) = 0;
     virtual HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;
-    // Waits at most limit for the notification of a handover.
-    virtual bool wait_handover(Nanos limit) = 0;
+    // Waits at most limit for the notification of that handover: the rows as it told them, or none. A hint too.
+    virtual HandedRead wait_handover(const std::string& id, const std::string& holder, Nanos limit) = 0;
     // Taker that could not fence: vacant rows, and a mark that the giver may take them back.
     virtual HandoverReply give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;
     virtual TransferRead transferred(const std::string& id) = 0;

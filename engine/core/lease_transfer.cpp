@@ -130,8 +130,8 @@ void LeaseKeeper::watch_handover() {
     if (store_.session() == 0) {
         std::this_thread::sleep_for(std::chrono::nanoseconds(kLook));
     } else {
-        store_.wait_handover(kLook);
-        const HandedRead handed = store_.handed(armed_->id, settings_.holder);
+        HandedRead handed = store_.wait_handover(armed_->id, settings_.holder, kLook);
+        if (handed.rows.empty()) handed = store_.handed(armed_->id, settings_.holder);
         if (handed.ok && !handed.rows.empty()) return accept(handed.rows);
         if (boot_ns() >= armed_->next_beat) {
             armed_->next_beat = boot_ns() + kArmedBeat;
@@ -294,7 +294,21 @@ RoleAnswer LeaseKeeper::check_transfer(const TransferRequest& request, std::vect
     }
     if (indices.empty()) return {RoleOutcome::conflict, "no strategy to transfer", {}, {}};
     const std::string silent = await_armed_beat(request, armed);
-    return silent.empty() ? RoleAnswer{} : RoleAnswer{RoleOutcome::conflict, silent, {}, settings_.holder};
+    if (!silent.empty()) return {RoleOutcome::conflict, silent, {}, settings_.holder};
+    // While everything trades: what the database would refuse is found before the freeze, and the server has planned every statement.
+    const std::string wrong = store_.rehearse(request.id, settings_.holder, taker, handover_of(indices));
+    return wrong.empty() ? RoleAnswer{}
+                         : RoleAnswer{RoleOutcome::conflict, "the database would refuse the handover: " + wrong, {}, settings_.holder};
+}
+
+// Without the final states: those are the hot thread's until it has drained.
+std::vector<HandoverItem> LeaseKeeper::handover_of(const std::vector<std::size_t>& indices) const {
+    std::vector<HandoverItem> items;
+    for (const std::size_t i : indices) {
+        const Entry& entry = entries_[i];
+        items.push_back({entry.strategy.id, entry.strategy.symbol, entry.machine.epoch(), entry.machine.row()->beat, {}});
+    }
+    return items;
 }
 
 RoleAnswer LeaseKeeper::check_armed(const TransferRequest& request, const ArmedRead& armed, const Entry& entry, std::string& taker) const {
@@ -403,12 +417,10 @@ RoleAnswer LeaseKeeper::drain(const TransferRequest& request, const std::vector<
 }
 
 RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vector<std::size_t>& indices, const std::string& taker) {
-    std::vector<HandoverItem> items;
-    for (const std::size_t i : indices) {
-        Entry& entry = entries_[i];
-        const FinalState& state = core_.view(i).final_state;
-        items.push_back({entry.strategy.id, entry.strategy.symbol, entry.machine.epoch(), entry.machine.row()->beat, state.position});
-        entry.machine.on_transfer_sent();
+    std::vector<HandoverItem> items = handover_of(indices);
+    for (std::size_t n = 0; n < indices.size(); ++n) {
+        items[n].state = core_.view(indices[n]).final_state.position;
+        entries_[indices[n]].machine.on_transfer_sent();
     }
     const HandoverReply reply = store_.transfer(request.id, settings_.holder, taker, items);
     const Nanos replied = boot_ns();

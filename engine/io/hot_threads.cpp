@@ -55,6 +55,10 @@ void HotThreads::start(TradingCore& core) {
     });
 }
 
+void HotThreads::wake() noexcept {
+    if (!pipeline_ && config_.wait == WaitMode::park) transport_.wake();
+}
+
 void HotThreads::stop() {
     if (threads_.empty()) return;
     stop_ = true;

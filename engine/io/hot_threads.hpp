@@ -31,6 +31,8 @@ public:
     [[nodiscard]] OrderGateway& gateway() noexcept;
     void start(TradingCore& core);
     void stop();
+    // Any thread. Something was asked for: a loop that is parked looks now, not at its next turn.
+    void wake() noexcept;
     [[nodiscard]] bool running() const noexcept { return !threads_.empty(); }
 
 private:

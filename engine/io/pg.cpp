@@ -128,7 +128,7 @@ PgReply PgConnection::lost(const std::string& why) {
     return reply;
 }
 
-bool PgConnection::wait_notification(Nanos limit) {
+std::vector<std::string> PgConnection::wait_notifications(Nanos limit) {
     struct Free {
         void operator()(PGnotify* notification) const noexcept { PQfreemem(notification); }
     };
@@ -137,17 +137,17 @@ bool PgConnection::wait_notification(Nanos limit) {
         PGconn* c = connection_.get();
         if (PQconsumeInput(c) != 1) {
             connection_.reset();
-            return false;
+            return {};
         }
-        bool any = false;
-        while (const std::unique_ptr<PGnotify, Free> notification{PQnotifies(c)}) any = true;
+        std::vector<std::string> told;
+        while (const std::unique_ptr<PGnotify, Free> notification{PQnotifies(c)}) told.emplace_back(notification->extra);
         const Nanos left = end - boot_ns();
-        if (any || left <= 0) return any;
+        if (!told.empty() || left <= 0) return told;
         pollfd waiting{PQsocket(c), POLLIN, 0};
         const timespec pause{static_cast<time_t>(left / kSecond), static_cast<long>(left % kSecond)};
         ::ppoll(&waiting, 1, &pause, nullptr);
     }
-    return false;
+    return {};
 }
 
 PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit) {

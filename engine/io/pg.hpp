@@ -38,9 +38,9 @@ public:
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
     void drop() noexcept { connection_.reset(); }
 
-    // Waits at most limit for a notification on a channel this connection listens to, and eats it. Those that came with an
-    // earlier answer count.
-    bool wait_notification(Nanos limit);
+    // Waits at most limit for notifications on the channels this connection listens to, and eats them: what each one says. Those
+    // that came with an earlier answer count.
+    std::vector<std::string> wait_notifications(Nanos limit);
 
     PgReply query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit);
 

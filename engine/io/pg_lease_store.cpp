@@ -142,6 +142,8 @@ LeaseReply PgLeaseStore::arm(const std::string& id, const std::string& taker, co
         if (connection_.query("LISTEN lease_transfer", {}, limit_).outcome != PgOutcome::done) return lease;
         listening_ = session_;
     }
+    // A server plans what a function does when it is called first in a session: here, where nobody waits. No row has epoch 0 and a holder.
+    accept(id, taker, {{strategies.front(), {}, 0, 0, {}}});
     ask("SELECT strategy FROM public.lease_arm($1, $2, $3, $4)", {id, taker, build, text_array(strategies)}, lease);
     return lease;
 }
@@ -191,6 +193,20 @@ HandoverReply PgLeaseStore::handover(const std::string& sql, const std::vector<P
     return handover;
 }
 
+std::string PgLeaseStore::rehearse(const std::string& id, const std::string& from, const std::string& to,
+                                   const std::vector<HandoverItem>& items) {
+    const PgReply begun = connection_.query("BEGIN", {}, limit_);
+    if (begun.outcome != PgOutcome::done) return begun.error;
+    const HandoverReply handed = transfer(id, from, to, items);
+    const PgReply undone = connection_.query("ROLLBACK", {}, limit_);
+    // Whatever follows on this connection must not be part of it.
+    if (undone.outcome != PgOutcome::done) {
+        connection_.drop();
+        return undone.error;
+    }
+    return handed.outcome == LeaseOutcome::acknowledged ? "" : handed.error.empty() ? "it names no row" : handed.error;
+}
+
 HandoverReply PgLeaseStore::transfer(const std::string& id, const std::string& from, const std::string& to,
                                      const std::vector<HandoverItem>& items) {
     return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_hand_over($1, $2, $3, $4::jsonb)",
@@ -225,7 +241,22 @@ HandoverReply PgLeaseStore::give_back(const std::string& id, const std::string& 
                     {id, holder, handover_json(items, false)}, false);
 }
 
-bool PgLeaseStore::wait_handover(Nanos limit) { return connection_.wait_notification(limit); }
+HandedRead PgLeaseStore::wait_handover(const std::string& id, const std::string& holder, Nanos limit) {
+    HandedRead read;
+    for (const std::string& told : connection_.wait_notifications(limit)) {
+        const nlohmann::json handed = nlohmann::json::parse(told, nullptr, false);
+        if (!handed.is_object() || handed.value("id", "") != id || handed.value("to", "") != holder) continue;
+        read.ok = true;
+        for (const nlohmann::json& row : handed.value("rows", nlohmann::json::array())) {
+            HandedRow& one = read.rows.emplace_back();
+            one.strategy = row.value("strategy", "");
+            one.row.holder = holder;
+            one.row.epoch = row.value("epoch", std::uint64_t{0});
+            one.row.beat = row.value("beat", std::uint64_t{0});
+        }
+    }
+    return read;
+}
 
 LeaseReply PgLeaseStore::enroll(const std::string& strategy, std::uint32_t ttl_ms, const std::vector<std::string>& venues) {
     return write("lease_register($1, $2, $3)", {strategy, std::to_string(ttl_ms), text_array(venues)});

@@ -33,11 +33,13 @@ public:
     LeaseReply arm_beat(const std::string& id, const std::string& taker) override;
     LeaseReply disarm(const std::string& id, const std::string& taker) override;
     ArmedRead armed(const std::string& id) override;
+    std::string rehearse(const std::string& id, const std::string& from, const std::string& to,
+                         const std::vector<HandoverItem>& items) override;
     HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                            const std::vector<HandoverItem>& items) override;
     HandedRead handed(const std::string& id, const std::string& holder) override;
     HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
-    bool wait_handover(Nanos limit) override;
+    HandedRead wait_handover(const std::string& id, const std::string& holder, Nanos limit) override;
     HandoverReply give_back(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
     TransferRead transferred(const std::string& id) override;
     PositionRead position(const std::string& strategy, const std::string& symbol) override;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -15,7 +16,12 @@
 
 namespace hft {
 
-VenueTransport::VenueTransport(std::size_t venues) : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+VenueTransport::VenueTransport(std::size_t venues)
+    : epoll_(::epoll_create1(EPOLL_CLOEXEC)), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    // By the edge: each write wakes once, and nobody needs to read.
+    epoll_event event{};
+    event.events = EPOLLIN | EPOLLET;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), &event);
     for (std::size_t i = 0; i < venues; ++i) venues_.push_back(std::make_unique<Venue>());
 }
 
@@ -25,6 +31,8 @@ VenueTransport::~VenueTransport() {
         const Fd market_data(venue->next_market_data.load());
     }
 }
+
+void VenueTransport::wake() noexcept { ::eventfd_write(wake_.get(), 1); }
 
 bool VenueTransport::wants_session(std::size_t venue) const noexcept { return venues_[venue]->wanted.load(std::memory_order_acquire); }
 

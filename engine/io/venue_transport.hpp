@@ -28,6 +28,8 @@ public:
     // Any thread. True when the venue wants a new pair of sockets.
     [[nodiscard]] bool wants_session(std::size_t venue) const noexcept;
     void hand_over(std::size_t venue, Fd orders, Fd market_data, Nanos heartbeat) noexcept;
+    // Any thread. Ends the wait of a parked pump() at once.
+    void wake() noexcept;
 
     // Hands one whole frame of an order session to events. False: not understood. Needs no socket: benches and fuzzing use it too.
     [[nodiscard]] static bool dispatch_order(std::span<const std::byte> frame, VenueEvents& events, Nanos received) noexcept;
@@ -67,6 +69,7 @@ private:
 
     std::vector<std::unique_ptr<Venue>> venues_;
     Fd epoll_;
+    Fd wake_;
 };
 
 }  // namespace hft

@@ -36,6 +36,7 @@ public:
     std::atomic<bool> lose_reply{false};  // writes happen, nobody is told
     std::atomic<bool> fail_write{false};  // writes do not happen, and the server says so
     std::atomic<bool> lose_write{false};  // writes do not happen, and nobody is told
+    std::string refuse_rehearsal;         // what the server says to a handover that is only tried
     std::condition_variable handed;
     std::function<void()> on_handover;  // called as a handover is sent: a fault from then on
 };
@@ -167,6 +168,19 @@ public:
         }
         return out;
     }
+    std::string rehearse(const std::string& id, const std::string& from, const std::string&,
+                         const std::vector<HandoverItem>& items) override {
+        if (!alive()) return "not connected";
+        const std::lock_guard lock(rows_.mutex);
+        if (!rows_.refuse_rehearsal.empty()) return rows_.refuse_rehearsal;
+        if (rows_.transfers.count(id) != 0) return id + " was carried out already";
+        for (const HandoverItem& item : items) {
+            const LeaseRow& row = rows_.rows[item.strategy].row;
+            if (row.holder != from || row.epoch != item.epoch || row.beat != item.beat || row.killed)
+                return item.strategy + " moved or is killed";
+        }
+        return {};
+    }
     HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                            const std::vector<HandoverItem>& items) override {
         HandoverReply reply;
@@ -250,9 +264,12 @@ public:
         if (reply.outcome != LeaseOutcome::acknowledged) reply.rows.clear();
         return reply;
     }
-    bool wait_handover(Nanos limit) override {
-        std::unique_lock lock(rows_.mutex);
-        return rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::no_timeout;
+    HandedRead wait_handover(const std::string& id, const std::string& holder, Nanos limit) override {
+        {
+            std::unique_lock lock(rows_.mutex);
+            if (rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::timeout) return {};
+        }
+        return handed(id, holder);
     }
     BudgetRead budget(const std::string& strategy) override {
         if (!alive()) return {};

@@ -160,6 +160,25 @@ TEST_F(Transfer, AnArmRunsOut) {
     EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict);
 }
 
+TEST_F(Transfer, WhatTheDatabaseWouldRefuseIsFoundBeforeTheFreeze) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    {
+        const std::lock_guard lock(rows_.mutex);
+        rows_.refuse_rehearsal = "permission denied for function lease_hand_over";
+    }
+    const RoleAnswer answer = transfer(*blue_, "green", "t");
+    EXPECT_EQ(answer.outcome, RoleOutcome::conflict);
+    EXPECT_NE(answer.detail.find("would refuse the handover: permission denied"), std::string::npos) << answer.detail;
+    EXPECT_EQ(blue_->view().drained.load(), 0U) << "it was frozen and drained";
+    EXPECT_TRUE(trades(*blue_));
+    {
+        const std::lock_guard lock(rows_.mutex);
+        rows_.refuse_rehearsal.clear();
+    }
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_NE(blue_->view().drained.load(), 0U);
+}
+
 TEST_F(Transfer, ARefusedHandoverThawsAfterABeatOfItsOwn) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
     rows_.on_handover = [&] { rows_.fail_write = true; };

@@ -158,6 +158,7 @@ void Application::shut_down() {
 void Application::command(const Command& command) {
     const std::lock_guard lock(command_mutex_);
     while (!commands_->push(command)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    hot_threads_->wake();
 }
 
 std::atomic<bool>& Application::killed(const std::string& strategy) {
@@ -168,6 +169,7 @@ std::atomic<bool>& Application::killed(const std::string& strategy) {
 
 std::string Application::kill(const std::string& reason, const std::string& strategy) {
     killed(strategy).store(true, std::memory_order_release);
+    hot_threads_->wake();
     // Only asks the rows; asked first, so that watch() does not take the rows of an earlier latch for those of this one.
     keeper_->latch_rows(reason, strategy);
     std::string error = kill_switch_.latch(reason, strategy);
