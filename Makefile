@@ -1,12 +1,12 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover chaos-db clean
+.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover chaos chaos-db clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 KIT    := build/conformance/venv
-RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
+RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -61,8 +61,11 @@ bench-db: setup ## rows a second, switchover and failover under load, on the lab
 bench-cutover: setup ## transfers under load beside the runbook's own steps, on the lab: build/bench/cutover.json
 	@$(RUN) $(PYTHON) tests/bench/cutover.py
 
-chaos-db: setup ## twenty faults of the database under load, on the lab: build/chaos.json
-	@$(RUN) $(PYTHON) tests/bench/database_faults.py
+chaos: setup    ## faults in the middle of transfers, on the lab: build/chaos.json
+	@$(RUN) $(PYTHON) tests/chaos/transfers.py
+
+chaos-db: setup ## twenty faults of the database under load, on the lab: build/chaos_db.json
+	@$(RUN) $(PYTHON) tests/chaos/database_faults.py
 
 clean: lab-down ## lab-down, and everything that was built
 	rm -rf build .lab

@@ -8,9 +8,9 @@ from __future__ import annotations
 def cutover_verdict(transfer: dict, decision: dict, watch: dict, analysis: dict, back: dict | None = None) -> dict:
     """How a cutover stands: {verdict, move_back, detail, say}.
 
-    transfer, back: of transfer_outcome, back that of the way back once it was tried; decision: of transfer_decision; watch, analysis: results
-    of engine_watch and metric_analysis on the taker, empty where they were skipped. verdict is done, refused (the giver trades on),
-    rolled_back or failed (look at it). detail is what was wrong, one line; say is for people.
+    transfer, back: of transfer_outcome, back that of the way back once it was tried; decision: of transfer_decision; watch, analysis:
+    results of engine_watch and metric_analysis on the taker, empty where they were skipped. verdict is done, refused (the giver trades
+    on), rolled_back or failed (look at it). detail is what was wrong, one line; say is for people.
 
     Only what was measured moves trading back: an engine, a network or a Prometheus that does not answer holds.
     """

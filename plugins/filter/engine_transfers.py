@@ -38,9 +38,9 @@ def transfer_decision(engines: dict, to: str = "", strategies: list | None = Non
 def transfer_outcome(decision: dict, identifier: str, giver: dict, taker: dict) -> dict:
     """What became of a transfer, by what the two sides said as far as it went.
 
-    decision: of transfer_decision; giver: results of engine_transfer {ready, given}; taker: {ready, withdrawn, taken}; a part that is missing
-    or was skipped said nothing. verdict is nothing (there was nothing to move), refused (the giver holds as before), in doubt (neither side
-    tells), unproven (the taker has it, and was not seen to trade) or done; problem is one line, empty when nothing is wrong.
+    decision: of transfer_decision; giver: results of engine_transfer {ready, given}; taker: {ready, withdrawn, taken}; a part that is
+    missing or was skipped said nothing. verdict is nothing (there was nothing to move), refused (the giver holds as before), in doubt
+    (neither side tells), unproven (the taker has it, and was not seen to trade) or done; problem is one line, empty when nothing is wrong.
     """
     verdict, problem = _verdict(decision, giver, taker)
     records = {"giver": giver.get("given", {}).get("record") or {}, "taker": taker.get("taken", {}).get("record") or {}}
@@ -207,5 +207,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
-        return {"transfer_decision": transfer_decision, "transfer_outcome": transfer_outcome, "transfer_gap_ms": transfer_gap_ms, "transfer_switch_ms": transfer_switch_ms,
-                "transfer_phases": transfer_phases}
+        return {"transfer_decision": transfer_decision, "transfer_outcome": transfer_outcome, "transfer_gap_ms": transfer_gap_ms,
+                "transfer_switch_ms": transfer_switch_ms, "transfer_phases": transfer_phases}

@@ -127,8 +127,8 @@ def test_what_the_giver_refuses_leaves_nobody_armed(demo: dict) -> None:
 
 @pytest.mark.long
 def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(demo: dict, next_release: str) -> None:
-    """One run is spoiled as soon as the taker holds: a strategy of it stops, before its proof or while it is watched. The same command again
-    succeeds; then the way back."""
+    """One run is spoiled as soon as the taker holds: a strategy of it stops, before its proof or while it is watched. The same command
+    again succeeds; then the way back."""
     old = api(_BLUE, "status")["version"]
 
     def spoil() -> None:

@@ -43,7 +43,8 @@ def test_only_what_was_measured_moves_trading_back(transfer: dict, watch: dict, 
 @pytest.mark.parametrize(("back", "verdict", "said"), [
     (_DONE, "rolled_back", "mm is stopped; trading was moved back to e1"),
     ({"verdict": "nothing", "problem": ""}, "rolled_back", "trading was moved back to e1"),
-    ({"verdict": "refused", "problem": "e1 has no venue"}, "failed", "mm is stopped; the way back: e1 has no venue; killswitch.yml stops everything"),
+    ({"verdict": "refused", "problem": "e1 has no venue"}, "failed",
+     "mm is stopped; the way back: e1 has no venue; killswitch.yml stops everything"),
     ({"verdict": "in doubt", "problem": "nobody tells"}, "failed", "the way back: nobody tells"),
     (_UNPROVEN, "failed", "the way back: no order of mm accepted"),
 ])

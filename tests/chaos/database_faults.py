@@ -2,7 +2,7 @@
 """`make chaos-db`: faults of the database under load on the lab's hosts, drawn by a seed; after each one the playbooks mend it.
 
 Held after each: one primary, one timeline, every acknowledged row there once, no epoch of a lease lower than before. Writes
-build/chaos.json and prints it as the last line; exit 1 when something does not hold.
+build/chaos_db.json and prints it as the last line; exit 1 when something does not hold.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 
 from conclusion import conclude
 from database import MEMBERS, Database, moved
+from faults import answers, docker
 from lab_hosts import asked, on
 
 from lab import docker_engine, inventory, machine, playbook
@@ -28,7 +29,7 @@ from lab.failure import LabError
 from lab.paths import INVENTORY
 
 _ROOT = Path(__file__).resolve().parents[2]
-_RESULT = _ROOT / "build" / "chaos.json"
+_RESULT = _ROOT / "build" / "chaos_db.json"
 _RATE = 300
 _RUN_DATABASE = "import sys; from lab import playbook; playbook.run('database', '-e', sys.argv[1], record='chaos_database', show=False)"
 _EPOCHS = "SELECT coalesce(json_object_agg(strategy, epoch), '{}') FROM engine_lease"
@@ -46,21 +47,6 @@ _DISK_BACK = f"""set -e; systemctl stop postgresql@17-main; rm -f {_WAL}/filler;
 umount {_WAL}; rmdir {_WAL}; mv {_WAL}.kept {_WAL}; systemctl reset-failed postgresql@17-main || true; systemctl start postgresql@17-main"""
 
 
-def _docker(*words: str) -> None:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise LabError(f"docker {' '.join(words)}: {done.stderr.strip()}")
-
-
-def _answers(host: str) -> None:
-    """Wait until the server on the host answers."""
-    deadline = time.monotonic() + 90
-    while not asked(host, "SELECT 1"):
-        if time.monotonic() > deadline:
-            raise LabError(f"{host}: PostgreSQL does not answer 90 s after the fault ended")
-        time.sleep(0.5)
-
-
 def _standbys(primary: str) -> list[str]:
     return [name for name in MEMBERS if name != primary]
 
@@ -68,19 +54,19 @@ def _standbys(primary: str) -> list[str]:
 # -- the faults: each does its harm to the primary or around it, and has it mended by the playbooks
 
 def primary_killed(primary: str, _choice: random.Random) -> None:
-    _docker("kill", primary)
+    docker("kill", primary)
     moved("database_failover")
-    _docker("start", primary)
-    _answers(primary)
+    docker("start", primary)
+    answers(primary)
     moved("database_rejoin")
 
 
 def primary_paused_and_back_as_a_second_primary(primary: str, _choice: random.Random) -> None:
-    _docker("pause", primary)
+    docker("pause", primary)
     try:
         moved("database_failover")
     finally:
-        _docker("unpause", primary)
+        docker("unpause", primary)
     time.sleep(3)  # it takes writes again, and nobody acknowledges them
     moved("database_rejoin")
 
@@ -88,33 +74,33 @@ def primary_paused_and_back_as_a_second_primary(primary: str, _choice: random.Ra
 def primary_partitioned(primary: str, _choice: random.Random) -> None:
     network, hosts = inventory.read(INVENTORY)
     address = next(host.address for host in hosts if host.name == primary)
-    _docker("network", "disconnect", "--force", network.name, primary)
+    docker("network", "disconnect", "--force", network.name, primary)
     try:
         moved("database_failover")
     finally:
-        _docker("network", "connect", "--ip", address, network.name, primary)
+        docker("network", "connect", "--ip", address, network.name, primary)
     moved("database_rejoin")
 
 
 def primary_crashes_and_restarts_with_its_standbys_away(primary: str, _choice: random.Random) -> None:
     """A commit waits, the crash makes it visible without an acknowledgement, and the standbys come back to it."""
     for name in _standbys(primary):
-        _docker("pause", name)
+        docker("pause", name)
     try:
         time.sleep(2)
         on(primary, "systemctl kill --signal=KILL postgresql@17-main; sleep 1; systemctl start postgresql@17-main")
-        _answers(primary)
+        answers(primary)
     finally:
         for name in _standbys(primary):
-            _docker("unpause", name)
+            docker("unpause", name)
 
 
 def standby_killed(primary: str, choice: random.Random) -> None:
     victim = choice.choice(_standbys(primary))
-    _docker("kill", victim)
+    docker("kill", victim)
     time.sleep(3)
-    _docker("start", victim)
-    _answers(victim)
+    docker("start", victim)
+    answers(victim)
 
 
 def standby_built_anew_while_the_primary_restarts(primary: str, choice: random.Random) -> None:
@@ -157,14 +143,14 @@ def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) ->
 def disk_of_the_log_full(primary: str, _choice: random.Random) -> None:
     """The write-ahead log on a small disk, which somebody fills: the server ends itself and cannot come back before there is room."""
     on(primary, _SMALL_DISK)
-    _answers(primary)
+    answers(primary)
     # What is recycled already would last for a while.
     on(primary, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
             f" for n in $(seq 60); do {_PSQL} 'SELECT pg_switch_wal()' >/dev/null 2>&1 || break; sleep 0.2; done;"
             " systemctl stop postgresql@17-main")
     moved("database_failover")
     on(primary, _DISK_BACK)
-    _answers(primary)
+    answers(primary)
     moved("database_rejoin")
 
 
