@@ -21,7 +21,7 @@ from typing import Any
 
 from conclusion import conclude
 from database import MEMBERS, Database, moved
-from faults import answers, docker
+from faults import answers, docker, fill_log_disk, log_disk_back, small_log_disk
 from lab_hosts import asked, on
 
 from lab import docker_engine, inventory, machine, playbook
@@ -36,15 +36,7 @@ _EPOCHS = "SELECT coalesce(json_object_agg(strategy, epoch), '{}') FROM engine_l
 # The server's own, of every member: a standby's is that of the log it receives.
 _TIMELINE = "SELECT max(substr(name, 1, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
 
-_PSQL = "runuser -u postgres -- psql -XAtqc"
 _FROM_GATEWAY = "SELECT count(*) FROM pg_stat_replication WHERE client_addr = '{}' AND state = 'streaming'"
-_WAL = "/var/lib/postgresql/17/main/pg_wal"
-# 64 MiB more than the log has now.
-_SMALL_DISK = f"""set -e; systemctl stop postgresql@17-main; size=$(( $(du -sm {_WAL} | cut -f1) + 64 ))
-mv {_WAL} {_WAL}.kept; install -d -o postgres -g postgres -m 700 {_WAL}; mount -t tmpfs -o size=${{size}}M,mode=700 tmpfs {_WAL}
-cp -a {_WAL}.kept/. {_WAL}/; chown postgres:postgres {_WAL}; systemctl start postgresql@17-main"""
-_DISK_BACK = f"""set -e; systemctl stop postgresql@17-main; rm -f {_WAL}/filler; rm -rf {_WAL}.kept; cp -a {_WAL} {_WAL}.kept
-umount {_WAL}; rmdir {_WAL}; mv {_WAL}.kept {_WAL}; systemctl reset-failed postgresql@17-main || true; systemctl start postgresql@17-main"""
 
 
 def _standbys(primary: str) -> list[str]:
@@ -142,15 +134,10 @@ def promotion_without_the_cut_is_refused(primary: str, choice: random.Random) ->
 
 def disk_of_the_log_full(primary: str, _choice: random.Random) -> None:
     """The write-ahead log on a small disk, which somebody fills: the server ends itself and cannot come back before there is room."""
-    on(primary, _SMALL_DISK)
-    answers(primary)
-    # What is recycled already would last for a while.
-    on(primary, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
-            f" for n in $(seq 60); do {_PSQL} 'SELECT pg_switch_wal()' >/dev/null 2>&1 || break; sleep 0.2; done;"
-            " systemctl stop postgresql@17-main")
+    small_log_disk(primary)
+    fill_log_disk(primary)
     moved("database_failover")
-    on(primary, _DISK_BACK)
-    answers(primary)
+    log_disk_back(primary)
     moved("database_rejoin")
 
 

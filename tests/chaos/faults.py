@@ -277,6 +277,10 @@ def _fail_over(scene: Scene) -> None:
     playbook.must("database_failover", record="chaos_failover", show=False)
     docker("start", scene.primary)
     answers(scene.primary)
+    _rejoin_and_back(scene)
+
+
+def _rejoin_and_back(scene: Scene) -> None:
     playbook.must("database_rejoin", record="chaos_rejoin", show=False)
     playbook.must("database_switchover", "-e", f"database_to={scene.primary}", record="chaos_switchover", show=False)
 
@@ -294,6 +298,85 @@ def _crash_without_standbys(scene: Scene) -> None:
     answers(scene.primary)
     for host in (scene.giver, scene.taker):
         _unit(host, DATABASE_UNIT, "CONT")
+
+
+# Debian starts the server with this environment alone.
+_ENVIRONMENT = "/etc/postgresql/17/main/environment"
+_CLOCK = "/var/lib/postgresql/clock_offset"
+
+
+def _steppable_clock(scene: Scene) -> None:
+    """The server reads a wall clock that can be stepped; its monotonic clock stays true."""
+    on(scene.primary, f"apt-get install -y --no-download libfaketime && cp {_ENVIRONMENT} {_ENVIRONMENT}.kept && echo +0 > {_CLOCK} && "
+                      f"printf '%s\n' \"LD_PRELOAD = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'\" "
+                      f"\"FAKETIME_DONT_FAKE_MONOTONIC = '1'\" \"FAKETIME_NO_CACHE = '1'\" \"FAKETIME_TIMESTAMP_FILE = '{_CLOCK}'\" "
+                      f">> {_ENVIRONMENT} && systemctl restart {DATABASE_UNIT}")
+    answers(scene.primary)
+
+
+def _step_clock(seconds: int) -> Callable[[Scene], None]:
+    def step(scene: Scene) -> None:
+        on(scene.primary, f"echo {seconds:+d} > {_CLOCK}")
+        seen = float(asked(scene.primary, "SELECT extract(epoch FROM clock_timestamp())"))
+        if abs(seen - time.time() - seconds) > 60:
+            raise LabError(f"{scene.primary}: the server's clock was not stepped by {seconds} s: this case shows nothing")
+    return step
+
+
+def _true_clock(scene: Scene) -> None:
+    time.sleep(_AWAY_S)
+    on(scene.primary, f"mv {_ENVIRONMENT}.kept {_ENVIRONMENT}; rm {_CLOCK}; systemctl restart {DATABASE_UNIT}")
+    answers(scene.primary)
+
+
+_CONFIGURATION = "/opt/hft_system/config/production.json"
+
+
+def _spoil_configuration(scene: Scene) -> None:
+    """Half a file, and the engine is told to take it up."""
+    on(scene.taker, f"cp -p {_CONFIGURATION} {_CONFIGURATION}.kept; truncate -s 700 {_CONFIGURATION}")
+    ask = "import urllib.request as u; u.urlopen(u.Request('http://127.0.0.1:8080/api/v1/config/reload', method='POST'), timeout=20)"
+    scene.second = subprocess.Popen(["docker", "exec", scene.taker, "python3", "-c", ask], stderr=subprocess.DEVNULL)
+
+
+def _restore_configuration(scene: Scene) -> None:
+    _wait_for_second(scene)
+    if scene.second is not None and scene.second.returncode == 0:
+        raise LabError(f"{scene.taker}: half a configuration was taken up")
+    on(scene.taker, f"mv {_CONFIGURATION}.kept {_CONFIGURATION}")
+
+
+_WAL = "/var/lib/postgresql/17/main/pg_wal"
+# 64 MiB more than the log has now.
+_SMALL_DISK = f"""set -e; systemctl stop {DATABASE_UNIT}; size=$(( $(du -sm {_WAL} | cut -f1) + 64 ))
+mv {_WAL} {_WAL}.kept; install -d -o postgres -g postgres -m 700 {_WAL}; mount -t tmpfs -o size=${{size}}M,mode=700 tmpfs {_WAL}
+cp -a {_WAL}.kept/. {_WAL}/; chown postgres:postgres {_WAL}; systemctl start {DATABASE_UNIT}"""
+_DISK_BACK = f"""set -e; systemctl stop {DATABASE_UNIT}; rm -f {_WAL}/filler; rm -rf {_WAL}.kept; cp -a {_WAL} {_WAL}.kept
+umount {_WAL}; rmdir {_WAL}; mv {_WAL}.kept {_WAL}; systemctl reset-failed {DATABASE_UNIT} || true; systemctl start {DATABASE_UNIT}"""
+
+
+def small_log_disk(host: str) -> None:
+    """The write-ahead log on a small disk of its own."""
+    on(host, _SMALL_DISK)
+    answers(host)
+
+
+def fill_log_disk(host: str) -> None:
+    """Somebody fills it: the server ends itself and cannot come back before there is room. What is recycled would last for a while."""
+    switch = "runuser -u postgres -- psql -XAtqc 'SELECT pg_switch_wal()' >/dev/null 2>&1"
+    on(host, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
+             f" for n in $(seq 60); do {switch} || break; sleep 0.2; done; systemctl stop {DATABASE_UNIT}")
+
+
+def log_disk_back(host: str) -> None:
+    on(host, _DISK_BACK)
+    answers(host)
+
+
+def _fail_over_from_full(scene: Scene) -> None:
+    playbook.must("database_failover", record="chaos_failover", show=False)
+    log_disk_back(scene.primary)
+    _rejoin_and_back(scene)
 
 
 _KINDS = {"operator": ("kill", "freeze", "cut"), "giver": ("kill", "power", "freeze", "cut"), "taker": ("kill", "power", "freeze", "cut"),
@@ -317,6 +400,11 @@ FAULTS: dict[str, Fault] = {
     "synchronous set emptied": Fault(_empty_set, _set_back),
     "primary lost and a standby promoted": Fault(lambda scene: docker("kill", scene.primary), _fail_over),
     "commit waits, then the primary crashes": Fault(_standbys_away, _crash_without_standbys),
+    "disk of the log full": Fault(lambda scene: fill_log_disk(scene.primary), _fail_over_from_full,
+                                  before=lambda scene: small_log_disk(scene.primary)),
+    "database clock an hour ahead": Fault(_step_clock(3600), _true_clock, before=_steppable_clock),
+    "database clock an hour behind": Fault(_step_clock(-3600), _true_clock, before=_steppable_clock),
+    "half a configuration": Fault(_spoil_configuration, _restore_configuration),
 }
 
 
