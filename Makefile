@@ -68,4 +68,5 @@ chaos-db: setup ## twenty faults of the database under load, on the lab: build/c
 	@$(RUN) $(PYTHON) tests/chaos/database_faults.py
 
 clean: lab-down ## lab-down, and everything that was built
+	docker volume rm --force hft_ops_lab_compiled
 	rm -rf build .lab
