@@ -21,7 +21,7 @@ from typing import Any
 
 from conclusion import conclude
 from database import MEMBERS, Database, moved
-from faults import answers, docker, fill_log_disk, log_disk_back, small_log_disk
+from harm import answers, docker, fill_log_disk, log_disk_back, plug, small_log_disk, unplug
 from lab_hosts import asked, on
 
 from lab import docker_engine, inventory, machine, playbook
@@ -64,13 +64,11 @@ def primary_paused_and_back_as_a_second_primary(primary: str, _choice: random.Ra
 
 
 def primary_partitioned(primary: str, _choice: random.Random) -> None:
-    network, hosts = inventory.read(INVENTORY)
-    address = next(host.address for host in hosts if host.name == primary)
-    docker("network", "disconnect", "--force", network.name, primary)
+    unplug(primary)
     try:
         moved("database_failover")
     finally:
-        docker("network", "connect", "--ip", address, network.name, primary)
+        plug(primary)
     moved("database_rejoin")
 
 

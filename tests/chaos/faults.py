@@ -13,13 +13,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import phase_stop
+from harm import (
+    DATABASE_UNIT,
+    answers,
+    docker,
+    fill_log_disk,
+    log_disk_back,
+    plug,
+    setting,
+    signal_unit,
+    small_log_disk,
+    step_clock,
+    steppable_clock,
+    true_clock,
+    unplug,
+)
 from lab_hosts import asked, on
 
 from lab import inventory, playbook
 from lab.failure import LabError
 from lab.paths import INVENTORY, ROOT
 
-DATABASE_UNIT = "postgresql@17-main"
 VENUE, VENUE_UNIT = "hft-mon-01", "paper_venue"
 _AWAY_S = 4.0
 
@@ -53,41 +67,12 @@ class Fault:
     before: Callable[[Scene], None] = lambda _scene: None
 
 
-def docker(*words: str) -> None:
-    done = subprocess.run(["docker", *words], capture_output=True, text=True)
-    if done.returncode != 0:
-        raise LabError(f"docker {' '.join(words)}: {done.stderr.strip()}")
-
-
-def answers(host: str) -> None:
-    """Wait until the database server on the host answers."""
-    deadline = time.monotonic() + 90
-    while not asked(host, "SELECT 1"):
-        if time.monotonic() > deadline:
-            raise LabError(f"{host}: PostgreSQL does not answer 90 s after the fault ended")
-        time.sleep(0.5)
-
-
 def playbook_run(name: str, *arguments: str, output: Path = Path(os.devnull), **environment: str) -> subprocess.Popen:
     """One that goes on beside us, in a group of processes of its own."""
     argv = ["ansible-playbook", "-i", str(INVENTORY), *arguments, str(ROOT / "playbooks" / f"{name}.yml")]
     with output.open("w") as log:
         return subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                                 env=os.environ | environment)
-
-
-def _unplug(host: str) -> None:
-    docker("network", "disconnect", "--force", inventory.read(INVENTORY)[0].name, host)
-
-
-def _plug(host: str) -> None:
-    network, hosts = inventory.read(INVENTORY)
-    address = next(one.address for one in hosts if one.name == host)
-    docker("network", "connect", "--ip", address, network.name, host)
-
-
-def _unit(host: str, unit: str, name: str) -> None:
-    on(host, f"systemctl kill --signal={name} --kill-whom=all {unit}")
 
 
 def _takes_over(scene: Scene) -> None:
@@ -131,7 +116,7 @@ def _engine(side: str, kind: str) -> Fault:
         scene.kept["silent"] = host(scene)
 
     def kill(scene: Scene) -> None:
-        _unit(host(scene), phase_stop.UNIT, "KILL")
+        signal_unit(host(scene), phase_stop.UNIT, "KILL")
 
     def power(scene: Scene) -> None:
         silent(scene)
@@ -144,19 +129,19 @@ def _engine(side: str, kind: str) -> Fault:
 
     def freeze(scene: Scene) -> None:
         silent(scene)
-        _unit(host(scene), phase_stop.UNIT, "STOP")
+        signal_unit(host(scene), phase_stop.UNIT, "STOP")
 
     def thaw(scene: Scene) -> None:
         _takes_over(scene)
-        _unit(host(scene), phase_stop.UNIT, "CONT")
+        signal_unit(host(scene), phase_stop.UNIT, "CONT")
 
     def cut(scene: Scene) -> None:
         silent(scene)
-        _unplug(host(scene))
+        unplug(host(scene))
 
     def connect(scene: Scene) -> None:
         _takes_over(scene)
-        _plug(host(scene))
+        plug(host(scene))
 
     kinds = {"kill": Fault(kill), "power": Fault(power, power_back), "freeze": Fault(freeze, thaw, holds=True), "cut": Fault(cut, connect)}
     return kinds[kind]
@@ -166,43 +151,38 @@ def _engine(side: str, kind: str) -> Fault:
 
 def _database(which: Callable[[Scene], str], kind: str) -> Fault:
     def kill(scene: Scene) -> None:
-        _unit(which(scene), DATABASE_UNIT, "KILL")
+        signal_unit(which(scene), DATABASE_UNIT, "KILL")
 
     def start(scene: Scene) -> None:
         on(which(scene), f"systemctl reset-failed {DATABASE_UNIT} || true; systemctl start {DATABASE_UNIT}")
         answers(which(scene))
 
     def freeze(scene: Scene) -> None:
-        _unit(which(scene), DATABASE_UNIT, "STOP")
+        signal_unit(which(scene), DATABASE_UNIT, "STOP")
 
     def thaw(scene: Scene) -> None:
         time.sleep(_AWAY_S)
-        _unit(which(scene), DATABASE_UNIT, "CONT")
+        signal_unit(which(scene), DATABASE_UNIT, "CONT")
         answers(which(scene))
 
     def cut(scene: Scene) -> None:
-        _unplug(which(scene))
+        unplug(which(scene))
 
     def connect(scene: Scene) -> None:
         time.sleep(_AWAY_S)
-        _plug(which(scene))
+        plug(which(scene))
 
     def stream_cut(scene: Scene) -> None:
         scene.kept["conninfo"] = asked(which(scene), "SHOW primary_conninfo")
-        _settings(which(scene), "primary_conninfo", "")
+        setting(which(scene), "primary_conninfo", "")
 
     def stream(scene: Scene) -> None:
         time.sleep(_AWAY_S)
-        _settings(which(scene), "primary_conninfo", scene.kept["conninfo"])
+        setting(which(scene), "primary_conninfo", scene.kept["conninfo"])
 
     if kind == "cut" and which is _standby:  # its host carries an engine, which is not to be cut off here
         return Fault(stream_cut, stream)
     return {"kill": Fault(kill, start), "freeze": Fault(freeze, thaw), "cut": Fault(cut, connect)}[kind]
-
-
-def _settings(host: str, name: str, value: str | None) -> None:
-    asked(host, f"ALTER SYSTEM RESET {name}" if value is None else f"ALTER SYSTEM SET {name} = $it${value}$it$")
-    asked(host, "SELECT pg_reload_conf()")
 
 
 def _primary(scene: Scene) -> str:
@@ -216,7 +196,7 @@ def _standby(scene: Scene) -> str:
 # -- the venue
 
 def _venue_kill(_scene: Scene) -> None:
-    _unit(VENUE, VENUE_UNIT, "KILL")
+    signal_unit(VENUE, VENUE_UNIT, "KILL")
 
 
 def _venue_start(_scene: Scene) -> None:
@@ -225,12 +205,12 @@ def _venue_start(_scene: Scene) -> None:
 
 def _venue_thaw(_scene: Scene) -> None:
     time.sleep(_AWAY_S)
-    _unit(VENUE, VENUE_UNIT, "CONT")
+    signal_unit(VENUE, VENUE_UNIT, "CONT")
 
 
 def _venue_connect(_scene: Scene) -> None:
     time.sleep(_AWAY_S)
-    _plug(VENUE)
+    plug(VENUE)
 
 
 # -- one of a kind
@@ -265,11 +245,11 @@ def _backend_runs(scene: Scene) -> None:
 
 
 def _empty_set(scene: Scene) -> None:
-    _settings(scene.primary, "synchronous_standby_names", "")
+    setting(scene.primary, "synchronous_standby_names", "")
 
 
 def _set_back(scene: Scene) -> None:
-    _settings(scene.primary, "synchronous_standby_names", None)
+    setting(scene.primary, "synchronous_standby_names", None)
 
 
 def _fail_over(scene: Scene) -> None:
@@ -288,45 +268,24 @@ def _rejoin_and_back(scene: Scene) -> None:
 def _standbys_away(scene: Scene) -> None:
     """The commit of the handover waits for nobody who answers, and a crash of the primary makes it visible without an acknowledgement."""
     for host in (scene.giver, scene.taker):
-        _unit(host, DATABASE_UNIT, "STOP")
+        signal_unit(host, DATABASE_UNIT, "STOP")
 
 
 def _crash_without_standbys(scene: Scene) -> None:
     time.sleep(1)
-    _unit(scene.primary, DATABASE_UNIT, "KILL")
+    signal_unit(scene.primary, DATABASE_UNIT, "KILL")
     on(scene.primary, f"systemctl reset-failed {DATABASE_UNIT} || true; systemctl start {DATABASE_UNIT}")
     answers(scene.primary)
     for host in (scene.giver, scene.taker):
-        _unit(host, DATABASE_UNIT, "CONT")
+        signal_unit(host, DATABASE_UNIT, "CONT")
 
 
-# Debian starts the server with this environment alone.
-_ENVIRONMENT = "/etc/postgresql/17/main/environment"
-_CLOCK = "/var/lib/postgresql/clock_offset"
+def _clock_off(seconds: int) -> Fault:
+    def back(scene: Scene) -> None:
+        time.sleep(_AWAY_S)
+        true_clock(scene.primary)
 
-
-def _steppable_clock(scene: Scene) -> None:
-    """The server reads a wall clock that can be stepped; its monotonic clock stays true."""
-    on(scene.primary, f"apt-get install -y --no-download libfaketime && cp {_ENVIRONMENT} {_ENVIRONMENT}.kept && echo +0 > {_CLOCK} && "
-                      f"printf '%s\n' \"LD_PRELOAD = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'\" "
-                      f"\"FAKETIME_DONT_FAKE_MONOTONIC = '1'\" \"FAKETIME_NO_CACHE = '1'\" \"FAKETIME_TIMESTAMP_FILE = '{_CLOCK}'\" "
-                      f">> {_ENVIRONMENT} && systemctl restart {DATABASE_UNIT}")
-    answers(scene.primary)
-
-
-def _step_clock(seconds: int) -> Callable[[Scene], None]:
-    def step(scene: Scene) -> None:
-        on(scene.primary, f"echo {seconds:+d} > {_CLOCK}")
-        seen = float(asked(scene.primary, "SELECT extract(epoch FROM clock_timestamp())"))
-        if abs(seen - time.time() - seconds) > 60:
-            raise LabError(f"{scene.primary}: the server's clock was not stepped by {seconds} s: this case shows nothing")
-    return step
-
-
-def _true_clock(scene: Scene) -> None:
-    time.sleep(_AWAY_S)
-    on(scene.primary, f"mv {_ENVIRONMENT}.kept {_ENVIRONMENT}; rm {_CLOCK}; systemctl restart {DATABASE_UNIT}")
-    answers(scene.primary)
+    return Fault(lambda scene: step_clock(scene.primary, seconds), back, before=lambda scene: steppable_clock(scene.primary))
 
 
 _CONFIGURATION = "/opt/hft_system/config/production.json"
@@ -344,33 +303,6 @@ def _restore_configuration(scene: Scene) -> None:
     if scene.second is not None and scene.second.returncode == 0:
         raise LabError(f"{scene.taker}: half a configuration was taken up")
     on(scene.taker, f"mv {_CONFIGURATION}.kept {_CONFIGURATION}")
-
-
-_WAL = "/var/lib/postgresql/17/main/pg_wal"
-# 64 MiB more than the log has now.
-_SMALL_DISK = f"""set -e; systemctl stop {DATABASE_UNIT}; size=$(( $(du -sm {_WAL} | cut -f1) + 64 ))
-mv {_WAL} {_WAL}.kept; install -d -o postgres -g postgres -m 700 {_WAL}; mount -t tmpfs -o size=${{size}}M,mode=700 tmpfs {_WAL}
-cp -a {_WAL}.kept/. {_WAL}/; chown postgres:postgres {_WAL}; systemctl start {DATABASE_UNIT}"""
-_DISK_BACK = f"""set -e; systemctl stop {DATABASE_UNIT}; rm -f {_WAL}/filler; rm -rf {_WAL}.kept; cp -a {_WAL} {_WAL}.kept
-umount {_WAL}; rmdir {_WAL}; mv {_WAL}.kept {_WAL}; systemctl reset-failed {DATABASE_UNIT} || true; systemctl start {DATABASE_UNIT}"""
-
-
-def small_log_disk(host: str) -> None:
-    """The write-ahead log on a small disk of its own."""
-    on(host, _SMALL_DISK)
-    answers(host)
-
-
-def fill_log_disk(host: str) -> None:
-    """Somebody fills it: the server ends itself and cannot come back before there is room. What is recycled would last for a while."""
-    switch = "runuser -u postgres -- psql -XAtqc 'SELECT pg_switch_wal()' >/dev/null 2>&1"
-    on(host, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
-             f" for n in $(seq 60); do {switch} || break; sleep 0.2; done; systemctl stop {DATABASE_UNIT}")
-
-
-def log_disk_back(host: str) -> None:
-    on(host, _DISK_BACK)
-    answers(host)
 
 
 def _fail_over_from_full(scene: Scene) -> None:
@@ -391,8 +323,8 @@ FAULTS: dict[str, Fault] = {
     **{f"primary {kind}": _database(_primary, kind) for kind in _KINDS["primary"]},
     **{f"standby {kind}": _database(_standby, kind) for kind in _KINDS["standby"]},
     "venue kill": Fault(_venue_kill, _venue_start),
-    "venue freeze": Fault(lambda _scene: _unit(VENUE, VENUE_UNIT, "STOP"), _venue_thaw),
-    "venue cut": Fault(lambda _scene: _unplug(VENUE), _venue_connect),
+    "venue freeze": Fault(lambda _scene: signal_unit(VENUE, VENUE_UNIT, "STOP"), _venue_thaw),
+    "venue cut": Fault(lambda _scene: unplug(VENUE), _venue_connect),
     "second operator": Fault(_second_operator, _wait_for_second),
     "kill switch": Fault(_kill_switch, _wait_for_second),
     "notification dropped": Fault(lambda _scene: None, before=lambda scene: phase_stop.deafen(scene.taker)),
@@ -402,8 +334,8 @@ FAULTS: dict[str, Fault] = {
     "commit waits, then the primary crashes": Fault(_standbys_away, _crash_without_standbys),
     "disk of the log full": Fault(lambda scene: fill_log_disk(scene.primary), _fail_over_from_full,
                                   before=lambda scene: small_log_disk(scene.primary)),
-    "database clock an hour ahead": Fault(_step_clock(3600), _true_clock, before=_steppable_clock),
-    "database clock an hour behind": Fault(_step_clock(-3600), _true_clock, before=_steppable_clock),
+    "database clock an hour ahead": _clock_off(3600),
+    "database clock an hour behind": _clock_off(-3600),
     "half a configuration": Fault(_spoil_configuration, _restore_configuration),
 }
 

@@ -26,7 +26,8 @@ from typing import Any
 
 import phase_stop
 from conclusion import conclude
-from faults import FAULTS, VENUE, VICTIMS, Scene, answers, kinds_of, playbook_run
+from faults import FAULTS, VENUE, VICTIMS, Scene, kinds_of, playbook_run
+from harm import answers
 from lab_hosts import asked, on
 from venue_truth import Truth
 
