@@ -104,6 +104,35 @@ class EngineApi:
         """PUT role and trading_enabled; the engine answers when it is done, which may take as long as timeout_s."""
         return self._ask("PUT", "/api/v1/config", wanted, timeout_s)
 
+    def config(self) -> dict[str, Any]:
+        """The configuration in use, defaults filled in, without secrets."""
+        return self._ask("GET", "/api/v1/config")
+
+    def config_status(self) -> dict[str, Any]:
+        """The file against what runs: sha256 of both, and the keys that wait for a reload or a restart."""
+        return self._ask("GET", "/api/v1/config/status")
+
+    def reload_config(self) -> dict[str, Any]:
+        """Take up what can be while running; an invalid file is refused and changes nothing."""
+        return self._ask("POST", "/api/v1/config/reload")
+
+    def strategy_config(self, strategy: str) -> dict[str, Any]:
+        """One strategy as an element of strategies in the configuration, as it is now."""
+        found = self._ask("GET", f"/api/v1/strategies/{strategy}/config")
+        return {key: value for key, value in found.items() if key != "in_force"}
+
+    def configure_strategy(self, strategy: str, patch: dict[str, Any]) -> dict[str, Any]:
+        """Change paper_trading, limits or parameters while it runs (RFC 7396)."""
+        return self._ask("PUT", f"/api/v1/strategies/{strategy}/config", patch)
+
+    def load_strategy(self, strategy: dict[str, Any]) -> dict[str, Any]:
+        """Load it while others trade; it comes stopped and without a lease, and is gone after a restart unless it stands in the file."""
+        return self._ask("POST", "/api/v1/strategies/load", {"strategy": strategy})
+
+    def unload_strategy(self, strategy: str) -> dict[str, Any]:
+        """Refused while it holds its lease, has open orders or a position."""
+        return self._ask("DELETE", f"/api/v1/strategies/{strategy}")
+
     def start_strategy(self, strategy: str) -> dict[str, Any]:
         return self._ask("POST", f"/api/v1/strategies/{strategy}/start")
 

@@ -38,7 +38,7 @@ def refuse_disruption(guard: dict[str, Any] | None, plan: Plan, host: Host, run_
         return
     what = ", ".join(difference.path for difference in plan.differences[:3]) + (", …" if len(plan.differences) > 3 else "")
     try:
-        status = EngineApi(**_address(host.read(guard["config"])), token=guard.get("api_token")).status()
+        status = guarded_api(guard, host).status()
     except (EngineUnreachable, EngineRefused) as silent:
         raise HostError(f"refused, nothing was changed: {guard['service']} is {unit} and cannot be asked whether it trades ({silent}); "
                         f"would change {what}; stop it or set allow_disruption") from silent
@@ -46,6 +46,11 @@ def refuse_disruption(guard: dict[str, Any] | None, plan: Plan, host: Host, run_
         rows = ", ".join(f"{one['id']} (epoch {one['epoch']})" for one in status["strategies"] if one["id"] in held(status)) or "no row yet"
         raise HostError(f"refused, nothing was changed: engine {status['engine']} is {status['role']} and holds {rows}; "
                         f"would change {what}; stop trading first (trading.yml -e trading_action=stop) or set allow_disruption")
+
+
+def guarded_api(guard: dict[str, Any], host: Host) -> EngineApi:
+    """The client of the engine that listens where the configuration on the disk says."""
+    return EngineApi(**_address(host.read(guard["config"])), token=guard.get("api_token"))
 
 
 def _unit(service: str, host: Host, run_command: RunCommand) -> str:

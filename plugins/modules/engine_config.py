@@ -14,7 +14,8 @@ description:
   - The configuration is validated by the program itself (C(--validate-config --config=FILE)), the unit by C(systemd-analyze verify).
     Only when both are taken is anything replaced; whatever fails, the old files stand.
   - Asks the running engine before anything would change, and refuses while it holds a lease (O(guard)).
-  - Does not restart anything; notify a handler.
+  - Does not restart anything; notify a handler. With O(take_up) the running engine takes it up before the module returns, and whatever
+    fails, it runs the old files again.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: hft.ops.attributes
 options:
@@ -60,6 +61,19 @@ options:
       config: {description: Configuration of the running engine; tells where its API listens., type: path, required: true}
       api_token: {description: Token with the scope read for its API; not needed where it has none., type: str}
       allow_disruption: {description: Change a trading engine all the same., type: bool, default: false}
+  take_up:
+    description:
+      - Have the engine of O(guard) run the new files, and prove it by the sha256 that it tells (C(/api/v1/config/status)).
+      - While it trades it takes up limits, parameters and paper_trading of a strategy. A new strategy is loaded, stopped and without a
+        lease; one that is no more in the configuration is unloaded, and refused while this engine holds it. Anything else, secrets and
+        unit too, is a restart of its service, which is refused while it holds a lease.
+      - O(guard.api_token) needs the scope operate then. In check mode RV(way) tells what a run would do, also where a run would be refused.
+    type: bool
+    default: false
+  timeout:
+    description: Seconds for an engine that is restarted to answer, with O(take_up).
+    type: float
+    default: 30
 seealso:
   - module: hft.ops.engine_release
   - module: hft.ops.services
@@ -78,6 +92,16 @@ EXAMPLES = r"""
     unit_path: /etc/systemd/system/hft_system.service
     unit: "{{ lookup('ansible.builtin.template', 'hft_system.service.j2') }}"
   notify: Restart the engine
+
+- name: New limits, taken up by the engine while it trades
+  hft.ops.engine_config:
+    path: /opt/hft_system/config/production.json
+    config: "{{ my_engine_config }}"
+    validator: /opt/hft_system/current/bin/hft_system
+    owner: hft_user
+    group: hft_user
+    guard: {service: hft_system.service, config: /opt/hft_system/config/production.json}
+    take_up: true
 """
 
 RETURN = r"""
@@ -85,6 +109,19 @@ validated:
   description: Whether the program has seen the configuration; false in check mode when it is not installed yet.
   returned: success
   type: bool
+way:
+  description: What the engine needed to run it, V(none), V(reload) or V(restart); in check mode what it would need.
+  returned: success, with O(take_up)
+  type: str
+keys:
+  description: What it did not run, as JSON pointers with a strategy by its id; then the files that it reads at its start alone.
+  returned: success, with O(take_up)
+  type: list
+  elements: str
+loaded_sha256:
+  description: sha256 of the configuration file that the engine has loaded; in check mode before.
+  returned: success, with O(take_up)
+  type: str
 differences:
   description: Every difference between wanted and found, with its layer, path, before and after; secrets are not shown.
   returned: success
@@ -98,9 +135,11 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._engine_environment import api_tokens
-from ansible_collections.hft.ops.plugins.module_utils._engine_guard import GUARD_SPEC, refuse_disruption
+from ansible_collections.hft.ops.plugins.module_utils._engine_guard import GUARD_SPEC, guarded_api, refuse_disruption
+from ansible_collections.hft.ops.plugins.module_utils._engine_take_up import TakeUp
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
+from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 
 def main() -> None:
@@ -116,7 +155,10 @@ def main() -> None:
             "unit_path": {"type": "path"},
             "unit": {"type": "str"},
             "guard": GUARD_SPEC,
+            "take_up": {"type": "bool", "default": False},
+            "timeout": {"type": "float", "default": 30},
         },
+        required_if=[("take_up", True, ["guard"])],
         required_together=[("environment_path", "environment"), ("unit_path", "unit")],
         supports_check_mode=True,
     )
@@ -141,9 +183,31 @@ def apply(module: AnsibleModule, host: Host, plan: Plan) -> dict:
     validated = not new_config or _validate_config(module, host, config)
     if new_unit:
         _verify_unit(module, wanted["unit_path"], wanted["unit"])
+    if wanted["take_up"]:
+        return {"validated": validated, **_take_up(module, host, plan)}
     refuse_disruption(wanted["guard"], plan, host, module.run_command)
     plan.run()
     return {"validated": validated}
+
+
+def _take_up(module: AnsibleModule, host: Host, plan: Plan) -> dict:
+    """Write what is planned and have the engine run it; after a failure the former files stand, and it runs them."""
+    wanted, guard = module.params, module.params["guard"]
+    start_files = [path for path in (wanted["environment_path"], wanted["unit_path"]) if path]
+    engine = TakeUp(host, Systemctl(module.run_command), lambda: guarded_api(guard, host), guard["service"], wanted["path"], start_files,
+                    wanted["timeout"], guard["allow_disruption"])
+    pending = engine.judge(wanted["config"], {one.path.partition(" (")[0] for one in plan.differences})
+    if not plan.check_mode:
+        engine.refuse(pending)
+    before = engine.loaded_sha256()
+    found = [Difference("live", one.pointer, one.before, one.after) for one in pending.changes if one.before != one.after]
+    if pending.way != "none" and not found:
+        found = [Difference("live", guard["service"], f"runs {before[:12]}", f"runs {wanted['path']}")]
+    if found:
+        plan.change(*found, write=engine.bring)
+    plan.follow_up(engine.bring)
+    plan.run()
+    return {"way": pending.way, "keys": pending.keys, "loaded_sha256": before if plan.check_mode else engine.loaded_sha256()}
 
 
 def _validate_config(module: AnsibleModule, host: Host, config: str) -> bool:

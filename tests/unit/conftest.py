@@ -102,7 +102,7 @@ class FakeSystemd:
             for unit in self.units.values():
                 unit["NeedDaemonReload"] = "no"
             return 0, "", ""
-        results = [getattr(self, f"_{verb}")(name) for name in names]
+        results = [getattr(self, "_" + verb.replace("-", "_"))(name) for name in names]
         return (0, "", "") if all(results) else (1, "", "Job failed.\n")
 
     def _show(self, name: str) -> str:
@@ -121,6 +121,9 @@ class FakeSystemd:
         return good
 
     _restart = _reload = _start
+
+    def _reset_failed(self, name: str) -> bool:
+        return name in self.units
 
     def _stop(self, name: str) -> bool:
         self.units[name]["ActiveState"] = "inactive"
