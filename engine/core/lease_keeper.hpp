@@ -74,6 +74,13 @@ struct TransferRequest {
     bool abandon = false;  // orders not answered in time: hand them over as unknown, instead of thawing and refusing
 };
 
+// What the venue answered to a fence without a successor. error: empty when every epoch below this one is refused from now on.
+struct ShutOut {
+    std::string strategy;
+    std::uint64_t epoch = 0;
+    std::string error;
+};
+
 // One step of a transfer, by this host's wall clock: for people and benches, nothing is decided by it.
 struct TransferStep {
     std::string name;
@@ -119,6 +126,9 @@ public:
     RoleAnswer clear_kill(const std::string& strategy = {});  // of all when none is named
     // The claim of single strategies: vacant, or held by one that stands still.
     RoleAnswer take_over(const std::vector<std::string>& strategies);
+    // Whoever trades the strategies under a lower epoch is refused by their venues; nobody follows. For a holder that does not confirm a
+    // kill: needs the kill switch latched here, and no database.
+    std::vector<ShutOut> shut_out(const std::vector<std::string>& strategies);
     RoleAnswer arm(const ArmRequest& request);
     RoleAnswer disarm(const std::string& id);
     RoleAnswer transfer(const TransferRequest& request);
@@ -193,6 +203,7 @@ private:
     RoleAnswer unkill(Entry& entry);
     void release(Entry& entry);
     // lease_transfer.cpp
+    ShutOut carry_out_shut_out(const std::string& strategy);
     RoleAnswer carry_out_arm(const ArmRequest& request);
     RoleAnswer carry_out_disarm(const std::string& id);
     RoleAnswer carry_out_transfer(const TransferRequest& request);

@@ -2,6 +2,7 @@
 #include "core/trading.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace hft {
@@ -76,6 +77,7 @@ public:
     std::uint64_t epoch = 0;
     bool running = false;
     bool active = false;       // fenced under epoch
+    bool shuts_out = false;    // epoch is no right of ours
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
     bool flattening = false;
@@ -411,7 +413,7 @@ void TradingCore::on_fence_ack(const FenceAck& message) noexcept {
     if (slot == nullptr || message.epoch != slot->epoch) return;
     put(slot->view.fence_highest, message.highest);
     put(slot->view.fence_epoch, message.epoch);
-    if (message.granted) {
+    if (message.granted && !slot->shuts_out) {
         compare(*slot, message);
         slot->active = true;
         record_event(*slot, EventKind::fenced, 0, message.position);
@@ -448,7 +450,8 @@ void TradingCore::send_fence(const Slot& slot) noexcept {
     Fence message;
     message.strategy = slot.name;
     message.epoch = slot.epoch;
-    message.last_fill_id = slot.book.state().last_fill_id;
+    // Whoever claims next asks for the fills that its position lacks.
+    message.last_fill_id = slot.shuts_out ? std::numeric_limits<std::uint64_t>::max() : slot.book.state().last_fill_id;
     gateway_.send(slot.venue, message);
     gateway_.flush(slot.venue);
 }
@@ -533,6 +536,13 @@ void TradingCore::apply(const Command& command) noexcept {
             // Under the epoch we hold the venue shuts nobody out: it only tells how things stand.
             if (slot.active) send_fence(slot);
             return;
+        case Command::Kind::shut_out:
+            if (slot.active) return;
+            slot.epoch = command.epoch;
+            slot.shuts_out = true;
+            slot.view.fence.store(FenceState::pending, std::memory_order_release);
+            send_fence(slot);
+            return;
         case Command::Kind::thaw:
             slot.frozen = false;
             return;
@@ -542,6 +552,7 @@ void TradingCore::apply(const Command& command) noexcept {
         case Command::Kind::take: {
             slot.epoch = command.epoch;
             slot.active = false;
+            slot.shuts_out = false;
             slot.frozen = false;
             put(slot.view.stale, false);
             if (!command.keep_position) {

@@ -52,11 +52,13 @@ struct Command {
         configure,
         budget,
         flatten,
-        reconcile
+        reconcile,
+        shut_out
     };
     Kind kind = Kind::stop;
     std::size_t strategy = 0;
-    // take: the lease of this epoch is ours; fence, book what we missed, then trade.
+    // take: the lease of this epoch is ours; fence, book what we missed, then trade. shut_out: the venue is to refuse every lower one;
+    // nobody gets a right by it.
     std::uint64_t epoch = 0;
     std::uint64_t freeze = 0;    // number of this freeze, never used twice
     bool fence = true;           // false: the venue has none, and the control side has waited for the old right to end

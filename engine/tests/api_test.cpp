@@ -126,7 +126,7 @@ TEST(ApiRoutes, TheTableIsWhatOpenapiDescribes) {
     EXPECT_EQ(table, described());
 }
 
-TEST(ApiRoutes, NothingThatChangesIsOpenAndOnlyTheKillSwitchIsNeverLimited) {
+TEST(ApiRoutes, NothingThatChangesIsOpenAndOnlyWhatStopsTradingIsNeverLimited) {
     for (const Route& route : routes()) {
         EXPECT_TRUE(route.method == "GET" || route.scope != Scope::open) << route.path;
         const bool kill = never_limited({std::string(route.method), std::string(route.path), {}, {}, {}});

@@ -312,6 +312,33 @@ TEST_F(Transfer, AKilledRowRefusesTheHandover) {
     EXPECT_TRUE(stands_still(*green_));
 }
 
+// Blue does not answer a kill, green is latched and fences without taking over: needs no database.
+TEST_F(Transfer, AHolderThatDoesNotConfirmAKillIsShutOutByAnyLatchedEngine) {
+    EXPECT_NE(green_->keeper().shut_out({"mm"}).front().error.find("not latched here"), std::string::npos);
+    green_->core().hot().killed = true;
+    blue_->core().hot().killed = true;
+    EXPECT_NE(blue_->keeper().shut_out({"mm"}).front().error.find("held here"), std::string::npos);
+    blue_->core().hot().killed = false;
+    ASSERT_TRUE(trades(*blue_));
+    rows_.away = true;
+    const ShutOut told = green_->keeper().shut_out({"mm"}).front();
+    EXPECT_EQ(told.error, "");
+    ASSERT_EQ(log("fence").back().at("epoch").get<std::uint64_t>(), told.epoch);
+    const std::size_t accepted = log("accepted").size();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(log("accepted").size(), accepted) << "an order was accepted behind the fence";
+    EXPECT_FALSE(green_->keeper().primary());
+    EXPECT_EQ(green_->sent(), 0U);
+    // The way back is a claim; it finds an epoch that the venue takes.
+    rows_.away = false;
+    ASSERT_TRUE(eventually([&] { return !blue_->keeper().primary(); }));
+    green_->core().hot().killed = false;
+    ASSERT_TRUE(eventually([&] { return green_->keeper().become_primary().outcome == RoleOutcome::done; }));
+    EXPECT_TRUE(trades(*green_));
+    EXPECT_GE(log("accepted").back().at("epoch").get<std::uint64_t>(), told.epoch);
+    EXPECT_EQ(log("accepted").back().at("holder").get<std::string>(), "green/2");
+}
+
 TEST_F(Transfer, ALatchedKillSwitchRefusesArmAndTransfer) {
     green_->core().hot().killed = true;
     EXPECT_EQ(arm(*green_, "t").outcome, RoleOutcome::conflict);

@@ -29,6 +29,7 @@ HttpResponse reload_config(const Call& call);
 HttpResponse orders(const Call& call);          // orders.cpp
 HttpResponse get_killswitch(const Call& call);  // killswitch.cpp
 HttpResponse latch_killswitch(const Call& call);
+HttpResponse fence(const Call& call);
 HttpResponse clear_killswitch(const Call& call);
 HttpResponse list_strategies(const Call& call);  // strategies.cpp
 HttpResponse get_strategy(const Call& call);

@@ -47,6 +47,26 @@ HttpResponse latch_killswitch(const Call& call) {
     return error.empty() ? json_response(kill_json(call.app)) : problem(500, "latched, but a restart would forget it: " + error);
 }
 
+HttpResponse fence(const Call& call) {
+    HttpResponse why;
+    const std::optional<Reason> given = reason_of(call.request, why);
+    if (!given) return why;
+    if (!known(call.app, given->strategy)) return problem(404, "no strategy \"" + given->strategy + "\"");
+    std::vector<std::string> strategies;
+    for (const StrategyConfig& strategy : call.app.config().strategies) {
+        if (given->strategy.empty() || strategy.id == given->strategy) strategies.push_back(strategy.id);
+    }
+    Json told = Json::array();
+    std::string wrong;
+    for (const ShutOut& one : call.app.keeper().shut_out(strategies)) {
+        told.push_back({{"strategy", one.strategy}, {"epoch", one.epoch}});
+        if (!one.error.empty()) wrong += (wrong.empty() ? "" : "; ") + one.strategy + ": " + one.error;
+    }
+    if (!wrong.empty()) return problem(409, wrong);
+    call.app.report(LogLevel::warning, "killswitch", "fenced at the venue: " + given->reason, given->strategy);
+    return json_response({{"strategies", told}});
+}
+
 HttpResponse clear_killswitch(const Call& call) {
     HttpResponse why;
     const std::optional<Reason> given = reason_of(call.request, why);

@@ -21,6 +21,7 @@ const std::vector<Route>& routes() {
         {"GET", "/api/v1/killswitch", Scope::read, get_killswitch},
         {"POST", "/api/v1/killswitch", Scope::kill, latch_killswitch},
         {"DELETE", "/api/v1/killswitch", Scope::operate, clear_killswitch},
+        {"POST", "/api/v1/fence", Scope::kill, fence},
         {"GET", "/api/v1/strategies", Scope::read, list_strategies},
         {"POST", "/api/v1/strategies/load", Scope::operate, load_strategy},
         {"GET", "/api/v1/strategies/{id}", Scope::read, get_strategy},
@@ -41,7 +42,9 @@ const std::vector<Route>& routes() {
     return table;
 }
 
-bool never_limited(const HttpRequest& request) { return request.method == "POST" && request.target == "/api/v1/killswitch"; }
+bool never_limited(const HttpRequest& request) {
+    return request.method == "POST" && (request.target == "/api/v1/killswitch" || request.target == "/api/v1/fence");
+}
 
 bool fits(std::string_view pattern, std::string_view path, std::string& id) {
     constexpr std::string_view kId = "{id}";
