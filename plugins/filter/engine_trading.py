@@ -87,6 +87,24 @@ def killswitch_rows(hosts: dict, strategy: str = "") -> list:
     return rows
 
 
+def killswitch_fences(hosts: dict, strategy: str = "") -> list:
+    """What is to be fenced at the venue, and by which engine: [{engine, strategy}]. Empty when every engine confirmed.
+
+    An engine that did not confirm may hold whatever no confirmed engine holds; the first confirmed one that has the strategy shuts it out.
+    hosts: as in killswitch_rows.
+    """
+    rows = killswitch_rows(hosts, strategy)
+    silent = {row["engine"] for row in rows if row["confirmed"] != "yes"}
+    confirmed = {host: hosts[host]["killswitch_after"]["status"] for host in sorted({row["engine"] for row in rows} - silent)}
+    ours = {status["holder"] for status in confirmed.values()}
+    fences: dict[str, str] = {}
+    for host, status in confirmed.items() if silent else ():
+        for one in status["strategies"]:
+            if strategy in ("", one["id"]) and one["holder"] not in ours:
+                fences.setdefault(one["id"], host)
+    return [{"engine": host, "strategy": name} for name, host in sorted(fences.items())]
+
+
 def _holder(holder: str | None, alive: set) -> str:
     """Who the row names; a process that no engine here answers as has ended, or cannot be reached."""
     if holder is None:
@@ -222,4 +240,4 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
-        return {"trading_decision": trading_decision, "trading_rows": trading_rows, "killswitch_rows": killswitch_rows}
+        return {"trading_decision": trading_decision, "trading_rows": trading_rows, "killswitch_rows": killswitch_rows, "killswitch_fences": killswitch_fences}

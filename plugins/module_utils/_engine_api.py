@@ -175,6 +175,10 @@ class EngineApi:
     def unlatch(self, reason: str, strategy: str = "") -> dict[str, Any]:
         return self._ask("DELETE", "/api/v1/killswitch", {"reason": reason, **({"strategy": strategy} if strategy else {})})
 
+    def fence(self, reason: str, strategy: str) -> dict[str, Any]:
+        """Has the venue refuse whoever trades the strategy, without a successor; refused while the kill switch is not latched here."""
+        return self._ask("POST", "/api/v1/fence", {"reason": reason, "strategy": strategy})
+
     def accepted_orders(self) -> dict[str, int]:
         """Orders that the venue accepted of each strategy since the process started."""
         return self.order_counts()["accepted"]

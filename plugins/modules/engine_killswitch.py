@@ -7,26 +7,28 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: engine_killswitch
-short_description: Latch or clear the kill switch of the engine on this host
+short_description: Latch or clear the kill switch of the engine on this host, or have it fence another that is silent
 version_added: 0.1.0
 description:
   - With O(state=latched) the engine stops everything, or one strategy, at once, cancels open orders and remembers it over a restart; then
     it latches the lease rows. It needs neither database nor venue for that. Fails when the engine did not confirm.
   - With O(state=cleared) clears the rows, then the latch. Nothing trades again by itself.
+  - With O(state=fenced) an engine whose kill switch is latched has the venue refuse whoever else trades O(strategy), without taking over:
+    for a holder that does not confirm. It needs the venue, no database. Every run fences again.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
 options:
   state:
     description: Whether the kill switch is to be latched.
     type: str
-    choices: [latched, cleared]
+    choices: [latched, cleared, fenced]
     required: true
   reason:
     description: Why, in one line of at most 200 characters; stays in the engine's journal and in the rows.
     type: str
     required: true
   strategy:
-    description: This strategy alone; everything where it is empty.
+    description: This strategy alone; everything where it is empty, which O(state=fenced) does not take.
     type: str
     default: ''
 """
@@ -43,6 +45,10 @@ killswitch:
   description: The engine's own word afterwards; in check mode before.
   returned: success
   type: dict
+epoch:
+  description: Below it the venue refuses every order of the strategy.
+  returned: with O(state=fenced), out of check mode
+  type: int
 status:
   description: The status document of C(/api/v1/status) after that; empty when the engine did not give it.
   returned: success
@@ -69,7 +75,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             **ENGINE_SPEC,
-            "state": {"type": "str", "choices": ["latched", "cleared"], "required": True},
+            "state": {"type": "str", "choices": ["latched", "cleared", "fenced"], "required": True},
             "reason": {"type": "str", "required": True},
             "strategy": {"type": "str", "default": ""},
         },
@@ -80,8 +86,13 @@ def main() -> None:
     try:
         if not 1 <= len(given["reason"]) <= _MAX_REASON or "\n" in given["reason"]:
             raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(given['reason'])}")
+        if given["state"] == "fenced" and not given["strategy"]:
+            raise HostError("fenced: strategy is missing; a fence names one")
         api = engine_api(given)
-        result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"]), "status": {}}
+        if given["state"] == "fenced":
+            result = {**shut_out(api, plan, given["reason"], given["strategy"]), "status": {}}
+        else:
+            result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"]), "status": {}}
         # Confirmed is confirmed, also where looking on is refused.
         with contextlib.suppress(HostError):
             result["status"] = api.status()
@@ -122,6 +133,22 @@ def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str) ->
                 write=write)
     plan.run()
     return answers[-1]
+
+
+def shut_out(api: EngineApi, plan: Plan, reason: str, strategy: str) -> dict[str, Any]:
+    """Fence whoever trades the strategy; what the venue granted."""
+    told: dict[str, Any] = {}
+
+    def write() -> None:
+        try:
+            answer = api.fence(reason, strategy)
+        except EngineRefused as refused:
+            raise HostError(f"fence of {strategy}: {refused.detail}") from refused
+        told["epoch"] = next(one["epoch"] for one in answer["strategies"] if one["strategy"] == strategy)
+
+    plan.change(Difference("live", f"{strategy} at the venue", "whoever holds it may trade", "refused"), write=write)
+    plan.run()
+    return {"killswitch": api.killswitch(), **told}
 
 
 def latched(document: dict[str, Any], strategy: str) -> bool:

@@ -176,3 +176,24 @@ def test_the_kill_switch_stops_every_engine_and_is_cleared_on_purpose(demo: dict
     _run("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}")
     assert _trades(_BLUE)
     _nobody_twice()
+
+
+def test_a_holder_that_cannot_be_asked_is_shut_out_at_the_venue(demo: dict) -> None:
+    """It trades on, and nobody reaches its host: the other engine, latched itself, fences it."""
+    on(_BLUE, "systemctl stop ssh.socket ssh.service; pkill -KILL -f '^sshd-session: deploy' || true")
+    try:
+        said = _run("killswitch", "-e", "killswitch_reason=drill", "-e", "ansible_ssh_retries=0",
+                    "-e", json.dumps({"killswitch_network_command": ["echo", "cut", "{engine}"]}), fails=True)
+        pressed = time.time_ns()
+    finally:
+        on(_BLUE, "systemctl start ssh.service")
+    assert f"NOT CONFIRMED by {_BLUE}" in said
+    assert "Shut out at the venue: mm-btc-usd below epoch" in said
+    assert f"Cut off by killswitch_network_command: {_BLUE}" in said
+    time.sleep(1)
+    assert not [line for line in venue_log() if line["ev"] == "accepted" and line["t"] > pressed]
+    eventually("the shut out engine gives up", lambda: not _trades(_BLUE))
+    assert "every engine confirmed" in _run("killswitch", "-e", "killswitch_reason=drill")
+    _run("killswitch_clear", "-e", "killswitch_reason=drill is over")
+    _run("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}")
+    assert _trades(_BLUE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.hft.ops.plugins.filter.engine_trading import killswitch_rows, trading_decision, trading_rows
+from ansible_collections.hft.ops.plugins.filter.engine_trading import killswitch_fences, killswitch_rows, trading_decision, trading_rows
 
 
 def _info(name: str, holder: str | None = None, role: str = "standby", **more: Any) -> dict:
@@ -196,3 +196,16 @@ def test_an_engine_without_strategies_confirms_its_own_switch() -> None:
     for latched, confirmed in ((True, "yes"), (False, "NO")):
         rows = killswitch_rows({"e1": _pressed(_info("e1", strategies=[], killswitch=latched))})
         assert [row["confirmed"] for row in rows] == [confirmed]
+
+
+def test_what_a_silent_engine_may_hold_is_fenced_by_one_that_confirmed() -> None:
+    silent = {"killswitch_latched": _UNREACHABLE, "killswitch_after": _UNREACHABLE}
+    standby = _pressed(_info("e2", "e1/aa", killswitch=True))
+    third = _pressed(_info("e3", "e1/aa", killswitch=True))
+    assert killswitch_fences({"e1": silent, "e2": standby, "e3": third}) == [{"engine": "e2", "strategy": "mm"}]
+    assert killswitch_fences({"e1": silent, "e2": standby}, "mm") == [{"engine": "e2", "strategy": "mm"}]
+    assert killswitch_fences({"e1": silent, "e2": standby}, "arb") == []
+    # What a confirmed engine holds stands still already; where all confirmed there is nobody to shut out.
+    assert killswitch_fences({"e1": silent, "e2": _pressed(_info("e2", "e2/aa", killswitch=True))}) == []
+    assert killswitch_fences({"e1": _pressed(_STOPPED), "e2": standby}) == []
+    assert killswitch_fences({"e1": silent}) == []

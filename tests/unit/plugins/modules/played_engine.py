@@ -55,6 +55,7 @@ class PlayedEngine:
             "POST transfer": self.hand_over,
             "POST killswitch": lambda body: self.switch(True, **body),
             "DELETE killswitch": lambda body: self.switch(False, **body),
+            "POST fence": lambda body: {"strategies": [{"strategy": body["strategy"], "epoch": 9}]},
             "POST flatten": self.flatten,
             "POST takeover": self.take_over,
         }

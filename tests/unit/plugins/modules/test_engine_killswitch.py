@@ -140,3 +140,19 @@ def test_a_reason_that_no_engine_takes_is_refused_before_anything_is_asked(playe
     found = run_module(main, state="latched", reason=reason)
     assert "reason: expected one line of 1 to 200 characters" in found["msg"]
     assert played[0].seen.total() == 0
+
+
+def test_a_latched_engine_fences_a_silent_holder(played: Played, run_module: Run) -> None:
+    played[0].switch(True, "prices are wrong")
+    found = _bring(run_module, "fenced", strategy="mm")
+    assert (found["changed"], found["epoch"]) == (True, 9)
+    assert played[0].asked == [("POST fence", {"reason": "prices are wrong", "strategy": "mm"})]
+    played[0].asked.clear()
+    assert _bring(run_module, "fenced", strategy="mm", check=True)["changed"]
+    assert played[0].asked == []
+
+
+def test_a_fence_names_what_hinders_it(played: Played, run_module: Run) -> None:
+    played[0].refusals["POST fence"] = (409, "held here: its own kill switch has stopped it")
+    assert _bring(run_module, "fenced", strategy="mm")["msg"] == "fence of mm: held here: its own kill switch has stopped it"
+    assert _bring(run_module, "fenced")["msg"] == "fenced: strategy is missing; a fence names one"
