@@ -240,4 +240,5 @@ class FilterModule:
     """The filters of this file."""
 
     def filters(self) -> dict:
-        return {"trading_decision": trading_decision, "trading_rows": trading_rows, "killswitch_rows": killswitch_rows, "killswitch_fences": killswitch_fences}
+        return {"trading_decision": trading_decision, "trading_rows": trading_rows, "killswitch_rows": killswitch_rows,
+                "killswitch_fences": killswitch_fences}
