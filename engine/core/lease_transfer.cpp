@@ -191,25 +191,25 @@ void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
                    settings_.activate, kBrief);
     step(id, "fenced");
     std::string failed;
-    std::vector<std::size_t> unfenced;
     for (const std::size_t i : indices) {
         Entry& entry = entries_[i];
         entry.claiming = false;
         const bool granted = core_.view(i).fence_epoch.load() == entry.machine.epoch() &&
                              core_.view(i).fence.load(std::memory_order_acquire) == FenceState::granted;
-        if (entry.machine.held() && granted) {
-            entry.machine.on_fenced();
-            ports_.report("info", "lease taken over by transfer " + id + ", epoch " + std::to_string(entry.machine.epoch()),
-                          entry.strategy.id);
-            continue;
-        }
-        failed += (failed.empty() ? "" : ", ") + entry.strategy.id;
-        unfenced.push_back(i);
+        if (!entry.machine.held() || !granted) failed += (failed.empty() ? "" : ", ") + entry.strategy.id;
     }
-    if (failed.empty()) return record(id, "taker", "done", "", indices);
-    give_back(id, unfenced);
-    record(id, "taker", "failed", (answered ? "the venue refused the fence of " : "the venue did not answer the fence of ") + failed,
-           indices);
+    if (!failed.empty()) {
+        // All or none: a transfer that leaves half of its strategies on either side can neither be repeated nor taken back as one.
+        give_back(id, indices);
+        return record(id, "taker", "failed",
+                      (answered ? "the venue refused the fence of " : "the venue did not answer the fence of ") + failed, indices);
+    }
+    for (const std::size_t i : indices) {
+        Entry& entry = entries_[i];
+        entry.machine.on_fenced();
+        ports_.report("info", "lease taken over by transfer " + id + ", epoch " + std::to_string(entry.machine.epoch()), entry.strategy.id);
+    }
+    record(id, "taker", "done", "", indices);
 }
 
 // A taker that cannot trade. Vacant, and marked: the giver is warm and may take the rows back, which a stop must not lead to.

@@ -86,20 +86,25 @@ private:
 class EngineProcess {
 public:
     EngineProcess(const std::string& name, const std::string& incarnation, std::uint16_t order_port, std::uint16_t market_data_port,
-                  MemoryRows& rows, bool automatic = false, HotPathLayout layout = HotPathLayout::run_to_completion)
-        : fact_slots_(65'536),
+                  MemoryRows& rows, bool automatic = false, HotPathLayout layout = HotPathLayout::run_to_completion,
+                  const std::vector<std::string>& strategies = {"mm"})
+        : strategies_(strategies.size()),
+          fact_slots_(65'536),
           facts_(fact_counters_, fact_slots_.data(), fact_slots_.size()),
           command_slots_(64),
           commands_(command_counters_, command_slots_.data(), command_slots_.size()),
           store_(rows),
           hot_threads_({layout, WaitMode::park, -1, {}}, 1, grants_) {
-        StrategySetup setup;
-        setup.name = StrategyName("mm");
-        setup.symbol = SymbolName("BTC-USD");
-        setup.limits = {from_double(50), 1e6, 100'000, 16, 1e6, 10};
-        setup.strategy = make_strategy("market_maker", {{"size", 0.1}, {"requote_ticks", 2}});
         std::vector<StrategySetup> setups;
-        setups.push_back(std::move(setup));
+        std::vector<LeasedStrategy> leased;
+        for (const std::string& strategy : strategies) {
+            StrategySetup& setup = setups.emplace_back();
+            setup.name = StrategyName(strategy);
+            setup.symbol = SymbolName("BTC-USD");
+            setup.limits = {from_double(50), 1e6, 100'000, 16, 1e6, 10};
+            setup.strategy = make_strategy("market_maker", {{"size", 0.1}, {"requote_ticks", 2}});
+            leased.push_back({strategy, "BTC-USD", 0, {"paper"}, true});
+        }
         const std::string holder = name + "/" + incarnation;
         core_ = std::make_unique<TradingCore>(std::move(setups), std::vector<VenueName>{VenueName("paper")}, HolderName(holder),
                                               hot_threads_.gateway(), facts_, commands_);
@@ -123,8 +128,7 @@ public:
         ports.journal_empty = [] { return true; };
         ports.report = [](const char*, const std::string&, const std::string&) {};
         send_ = ports.command;
-        keeper_ = std::make_unique<LeaseKeeper>(settings, std::vector<LeasedStrategy>{{"mm", "BTC-USD", 0, {"paper"}, true}}, store_,
-                                                *core_, std::move(ports));
+        keeper_ = std::make_unique<LeaseKeeper>(settings, leased, store_, *core_, std::move(ports));
         hot_threads_.start(*core_);
         threads_.emplace_back([this] { connector_->run(stop_); });
         threads_.emplace_back([this] { keeper_->run(stop_); });
@@ -153,7 +157,8 @@ public:
     void start_trading() {
         Command c;
         c.kind = Command::Kind::start;
-        send_(c);
+        for (c.strategy = 0; c.strategy < strategies_; ++c.strategy) send_(c);
+        c.strategy = 0;
         c.kind = Command::Kind::enable;
         send_(c);
     }
@@ -167,6 +172,7 @@ public:
     [[nodiscard]] const std::set<std::uint64_t>& order_seqs() const { return order_seqs_; }
 
 private:
+    std::size_t strategies_;
     RingCounters fact_counters_;
     std::vector<Fact> fact_slots_;
     FactRing facts_;

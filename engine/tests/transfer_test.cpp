@@ -299,6 +299,42 @@ TEST_F(Transfer, WhatTheTakerCannotFenceTheGiverTakesBack) {
     expect_no_overlap();
 }
 
+// Of two strategies one cannot be fenced: another incarnation has used its epoch at the venue.
+TEST_F(Transfer, ATakerThatCannotFenceOneStrategyGivesAllBack) {
+    const std::vector<std::string> both = {"one", "two"};
+    const auto engine_of_both = [&](const std::string& name, const std::string& incarnation) {
+        return std::make_unique<EngineProcess>(name, incarnation, venue_->order_port(), venue_->market_data_port(), rows_, false,
+                                               HotPathLayout::run_to_completion, both);
+    };
+    const auto giver = engine_of_both("yellow", "4");
+    const auto taker = engine_of_both("white", "5");
+    const auto third = engine_of_both("red", "6");
+    ASSERT_TRUE(eventually([&] { return giver->ready() && taker->ready() && third->ready(); }));
+    giver->start_trading();
+    taker->start_trading();
+    ASSERT_EQ(giver->keeper().become_primary().outcome, RoleOutcome::done);
+    third->core().hot().killed = true;
+    rows_.on_handover = [&] { EXPECT_EQ(third->keeper().shut_out({"two"}).front().error, ""); };
+    ArmRequest ready;
+    ready.id = "t";
+    ready.strategies = both;
+    ASSERT_EQ(taker->keeper().arm(ready).outcome, RoleOutcome::done);
+    TransferRequest request;
+    request.id = "t";
+    request.strategies = both;
+    request.to = "white";
+    request.take_back = 10 * kSecond;
+    ASSERT_EQ(giver->keeper().transfer(request).outcome, RoleOutcome::done);
+    EXPECT_TRUE(eventually([&] { return outcome(*taker, "t") == "failed"; })) << outcome(*taker, "t");
+    EXPECT_TRUE(eventually([&] { return outcome(*giver, "t") == "taken back"; })) << outcome(*giver, "t");
+    for (std::size_t i = 0; i < both.size(); ++i) {
+        const std::uint64_t sent = giver->core().view(i).orders[0].load();
+        EXPECT_TRUE(eventually([&] { return giver->core().view(i).orders[0].load() > sent + 5; })) << both[i];
+    }
+    EXPECT_FALSE(taker->keeper().primary());
+    rows_.on_handover = nullptr;
+}
+
 TEST_F(Transfer, AKilledRowRefusesTheHandover) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
     {
