@@ -57,6 +57,15 @@ def test_each_fault_names_checks_that_exist(source: Path) -> None:
     assert not [name for name in patch.read(source).fails if f'@check("{name}"' not in checks]
 
 
+@pytest.mark.parametrize("source", _FAULTS, ids=lambda source: source.stem)
+def test_each_fault_applies_to_todays_engine(source: Path, tmp_path: Path) -> None:
+    fault = patch.read(source)
+    for file in {file for file, _before, _after in fault.hunks}:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text((ROOT / "engine" / file).read_text())
+    patch.apply(fault, tmp_path)
+
+
 def test_a_patch_whose_lines_are_gone_says_so(tmp_path: Path) -> None:
     source = tmp_path / "01_x.patch"
     source.write_text("What: w\nFails: c\n\n--- a/core/x.cpp\n+++ b/core/x.cpp\n@@ -1,2 +1,2 @@\n one\n-two\n+three\n")
