@@ -65,11 +65,12 @@ def _wrong(host: str, status: dict, change: dict, strategy: str, promote: bool) 
         name = one["path"].removeprefix("/strategies/").partition("/")[0]
         promoted = one["path"] == f"/strategies/{name}/paper_trading" and one["before"] is True
         if promoted and not (promote and name == strategy):
-            found.append(f"{name} would leave paper: strategy.yml -e strategy_action=promote -e strategy={name} does that, "
+            found.append(f"{name} would leave paper: strategy.yml -e strategy_action=promote -e strategy_id={name} does that, "
                          "once it has soaked")
-        if one["path"] == f"/strategies/{name}" and one["after"] is None and name in held(status):
+        # strategy.yml has had it given back; in check mode it would have.
+        if one["path"] == f"/strategies/{name}" and one["after"] is None and name in held(status) and name != strategy:
             found.append(f"{name} is no more in the configuration, and {host} holds it: "
-                         f"strategy.yml -e strategy_action=unload -e strategy={name}")
+                         f"strategy.yml -e strategy_action=unload -e strategy_id={name}")
     others = [key for key in change.get("keys", []) if strategy and not f"{key}/".startswith(f"/strategies/{strategy}/")]
     if others:
         found.append(f"{host}: more than {strategy} differs ({' '.join(others[:_SHOWN])}); bring that first (config.yml)")

@@ -69,7 +69,7 @@ class TakeUp:
         gone = [one.pointer.split("/")[2] for one in pending.changes if one.after is None and one.pointer.count("/") == 2]
         for name in (name for name in gone if name in mine):
             raise HostError(f"engine {status['engine']}: strategy {name} is no more in the configuration, and this engine holds it; "
-                            f"unload it first (strategy.yml -e strategy_action=unload -e strategy={name})")
+                            f"unload it first (strategy.yml -e strategy_action=unload -e strategy_id={name})")
         if pending.way == "restart" and has_right(status) and not self.allow_disruption:
             raise HostError(f"engine {status['engine']}: {', '.join(pending.keys[:4])} need a restart, and it is {status['role']} "
                             f"and holds {', '.join(mine) or 'no row yet'}; move trading away first (transfer.yml)")

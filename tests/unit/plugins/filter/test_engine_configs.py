@@ -72,7 +72,7 @@ def test_a_strategy_leaves_paper_only_when_it_is_promoted(before: bool, after: b
 @pytest.mark.parametrize("holds", [True, False])
 def test_a_strategy_that_is_held_is_not_taken_out(holds: bool) -> None:
     host = _host("reload", holds, **{"": ({"id": "mm"}, None)})
-    assert ("e1 holds it: strategy.yml -e strategy_action=unload -e strategy=mm" in config_decision({"e1": host})["error"]) is holds
+    assert ("e1 holds it: strategy.yml -e strategy_action=unload -e strategy_id=mm" in config_decision({"e1": host})["error"]) is holds
 
 
 @pytest.mark.parametrize(("host", "words"), [
