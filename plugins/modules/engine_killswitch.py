@@ -13,7 +13,7 @@ description:
   - With O(state=latched) the engine stops everything, or one strategy, at once, cancels open orders and remembers it over a restart; then
     it latches the lease rows. It needs neither database nor venue for that. Fails when the engine did not confirm.
   - With O(state=cleared) clears the rows, then the latch. Nothing trades again by itself.
-  - With O(state=fenced) an engine whose kill switch is latched has the venue refuse whoever else trades O(strategy), without taking over:
+  - With O(state=fenced) an engine whose kill switch is latched has the venue refuse whoever else trades O(strategy), without taking over,
     for a holder that does not confirm. It needs the venue, no database. Every run fences again.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
