@@ -25,7 +25,7 @@ from ansible_collections.hft.ops.plugins.filter.engine_transfers import transfer
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi, EngineRefused
 from conclusion import conclude
 from distributions import distribution
-from lab_hosts import on
+from lab_hosts import on, slow_link
 from venue_truth import Truth
 
 from lab import inventory, machine, playbook
@@ -40,6 +40,9 @@ _LOG = "/var/log/paper_venue/venue.jsonl"
 _GAP_BARS_MS = {"p50": 5.0, "p99": 25.0}
 _PEER_BAR = 50.0
 _ROLLBACK_BAR_S = 15.0
+_FAR_MS = 80
+# The gap does not change when whoever asks is far away: at most the noise between two series on one machine.
+_FAR_BAR = 1.5
 _STRATEGIES = ("mm-btc-usd", "mm-eth-usd")
 
 
@@ -48,14 +51,15 @@ class Size:
     """How much of everything; short: enough to see that it works."""
 
     transfers: int
+    far: int
     peers: int
     commands: int
     kills: int
     orders_per_s: int
 
 
-LONG = Size(transfers=200, peers=5, commands=3, kills=5, orders_per_s=2_000)
-SHORT = Size(transfers=10, peers=1, commands=1, kills=1, orders_per_s=500)
+LONG = Size(transfers=200, far=40, peers=5, commands=3, kills=5, orders_per_s=2_000)
+SHORT = Size(transfers=10, far=4, peers=1, commands=1, kills=1, orders_per_s=500)
 
 
 class Engines:
@@ -66,11 +70,12 @@ class Engines:
         self.api: dict[str, EngineApi] = {}
 
     @contextlib.contextmanager
-    def reached(self) -> Iterator[Engines]:
+    def reached(self, delay_ms: float = 0) -> Iterator[Engines]:
+        """delay_ms: added to a round trip from here to them, and to nothing else."""
         with contextlib.ExitStack() as tunnels:
             for name in (_BLUE, _GREEN):
                 self._port += 1
-                tunnels.enter_context(_tunnel(name, self._port))
+                tunnels.enter_context(_tunnel(name, self._port, delay_ms))
                 self.api[name] = EngineApi("127.0.0.1", self._port, timeout_s=10)
             yield self
 
@@ -99,25 +104,37 @@ class Engines:
 
 
 @contextlib.contextmanager
-def _tunnel(host: str, port: int) -> Iterator[None]:
+def _tunnel(host: str, port: int, delay_ms: float) -> Iterator[None]:
     ssh = _ROOT / ".lab" / "ssh"
     address = next(one.address for one in inventory.read(INVENTORY)[1] if one.name == host)
-    process = subprocess.Popen(["ssh", "-N", "-i", str(ssh / "id_ed25519"), "-o", f"UserKnownHostsFile={ssh / 'known_hosts'}",
-                                "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", "-o", "ExitOnForwardFailure=yes",
-                                "-L", f"127.0.0.1:{port}:127.0.0.1:8080", f"deploy@{address}"], stdin=subprocess.DEVNULL)
+    with slow_link(f"{address}:22", delay_ms=delay_ms / 2) if delay_ms else contextlib.nullcontext(22) as ssh_port:
+        argv = ["ssh", "-N", "-i", str(ssh / "id_ed25519"), "-o", f"UserKnownHostsFile={ssh / 'known_hosts'}", "-p", str(ssh_port),
+                "-o", f"HostKeyAlias={address}", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes",
+                "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:127.0.0.1:8080",
+                f"deploy@{'127.0.0.1' if delay_ms else address}"]
+        with _running(argv):
+            _answers(host, port)
+            yield
+
+
+@contextlib.contextmanager
+def _running(argv: list[str]) -> Iterator[None]:
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
-        api = EngineApi("127.0.0.1", port, timeout_s=1)
-        for _ in range(100):
-            with contextlib.suppress(Exception):
-                api.status()
-                break
-            time.sleep(0.1)
-        else:
-            raise LabError(f"{host}: no tunnel to its API; is the lab up (`make demo`)?")
         yield
     finally:
         process.terminate()
         process.wait()
+
+
+def _answers(host: str, port: int) -> None:
+    api = EngineApi("127.0.0.1", port, timeout_s=2)
+    for _ in range(100):
+        with contextlib.suppress(Exception):
+            api.status()
+            return
+        time.sleep(0.1)
+    raise LabError(f"{host}: no tunnel to its API; is the lab up (`make demo`)?")
 
 
 def bench(size: Size, seed: int) -> dict[str, Any]:
@@ -138,11 +155,24 @@ def bench(size: Size, seed: int) -> dict[str, Any]:
             result["transfer_refused"] = 0
             if engines.holder() != _BLUE:
                 engines.transfer(f"bench-{log.begin}-home")
+            result["far"] = _far(size.far, chance, result["gap_ms"]["p50"])
             result["killswitch"] = {"engine_ms": distribution(_kills(engines, size.kills))}
         result["rollback_command_s"] = distribution(_commands(size.commands))
         result["peer"] = _peer(size.peers, result["gap_ms"]["p50"])
         result.update(_database(log))
     return result
+
+
+def _far(count: int, chance: random.Random, near_ms: float) -> dict[str, Any]:
+    """Transfers asked for from far away: a round trip to the engines takes 80 ms longer, everything else is as before."""
+    log = Truth(_at_the_end())
+    with Engines().reached(_FAR_MS) as engines:
+        for number in range(2 * count):
+            time.sleep(chance.uniform(0.1, 0.4))
+            engines.transfer(f"bench-{log.begin}-far-{number}")
+    log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_LOG}"))
+    found = distribution(log.gaps_ms())
+    return {"added_ms": _FAR_MS, "gap_ms": found, "ratio": round(found["p50"] / near_ms, 2), **log.faults()}
 
 
 @contextlib.contextmanager
@@ -256,6 +286,8 @@ def missed(result: dict[str, Any]) -> list[str]:
                if result["gap_ms"][key] > bar]
     if result["peer"]["ratio"] < _PEER_BAR:
         faults.append(f"only {result['peer']['ratio']} times shorter than the runbook's steps: expected {_PEER_BAR:g}")
+    if result["far"]["ratio"] > _FAR_BAR:
+        faults.append(f"asked from {_FAR_MS} ms away the gap is {result['far']['ratio']} times as long: expected at most {_FAR_BAR:g}")
     if result["rollback_command_s"]["max"] > _ROLLBACK_BAR_S:
         faults.append(f"rollback.yml took {result['rollback_command_s']['max']} s: expected at most {_ROLLBACK_BAR_S:g}")
     return faults

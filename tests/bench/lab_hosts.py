@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's hosts from the machine's side: a shell as root, a query as postgres."""
+"""The lab's hosts from the machine's side: a shell as root, a query as postgres, a slow link to one."""
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+import sys
+from collections.abc import Iterator
 
 from lab.failure import LabError
+from lab.paths import ROOT
 
 
 def on(host: str, script: str) -> str:
@@ -20,3 +24,15 @@ def asked(host: str, query: str, database: str = "postgres") -> str:
     """One value; empty when the server does not answer."""
     argv = ["docker", "exec", host, "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", query]
     return subprocess.run(argv, capture_output=True, text=True).stdout.strip()
+
+
+@contextlib.contextmanager
+def slow_link(to: str, *, listen: str = "127.0.0.1", delay_ms: float, rate_kib: float = 0) -> Iterator[int]:
+    """The port on which lab.relay leads to HOST:PORT; delay_ms each way, rate_kib a second (0: no limit)."""
+    argv = [sys.executable, "-m", "lab.relay", "--listen", f"{listen}:0", "--to", to, "--delay-ms", str(delay_ms),
+            "--rate-kib", str(rate_kib)]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as relay:
+        try:
+            yield int((relay.stdout.readline() if relay.stdout else "").split(" ")[0].rpartition(":")[2])
+        finally:
+            relay.communicate(timeout=30)  # the end of its input ends it

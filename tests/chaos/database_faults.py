@@ -22,7 +22,7 @@ from typing import Any
 from conclusion import conclude
 from database import MEMBERS, Database, moved
 from harm import answers, docker, fill_log_disk, log_disk_back, plug, small_log_disk, unplug
-from lab_hosts import asked, on
+from lab_hosts import asked, on, slow_link
 
 from lab import docker_engine, inventory, machine, playbook
 from lab.failure import LabError
@@ -144,10 +144,7 @@ def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
     network, hosts = inventory.read(INVENTORY)
     gateway = str(next(ipaddress.ip_network(network.subnet).hosts()))
     address = next(host.address for host in hosts if host.name == primary)
-    argv = [sys.executable, "-m", "lab.relay", "--listen", f"{gateway}:0", "--to", f"{address}:5432", "--delay-ms", "40",
-            "--rate-kib", "512"]
-    with subprocess.Popen(argv, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as relay:
-        port = relay.stdout.readline().split(" ")[0].rpartition(":")[2]
+    with slow_link(f"{address}:5432", listen=gateway, delay_ms=40, rate_kib=512) as port:
         for name in _standbys(primary):
             conninfo = re.sub(r"\bhost=\S+", f"host={gateway}", asked(name, "SHOW primary_conninfo"))
             conninfo = re.sub(r"\bport=\S+", f"port={port}", conninfo)
@@ -158,7 +155,6 @@ def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
         if slow != "2":
             raise LabError(f"{slow} standbys stream over the slow link, not 2: it proves nothing")
         moved("database", "-e", json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)}))
-        relay.communicate(timeout=30)  # the end of its input ends it
 
 
 def plain_move(_primary: str, _choice: random.Random) -> None:
