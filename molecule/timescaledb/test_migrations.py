@@ -17,7 +17,8 @@ _ENGINE = Path(__file__).parents[2] / "engine"
 _MIGRATIONS = {str(path.relative_to(_ENGINE / "migrations")): path.read_text() for path in sorted((_ENGINE / "migrations").rglob("*.sql"))}
 _LABELS = [name.removesuffix(".sql") for name in _MIGRATIONS if "/" not in name]
 # Databases hold these ids: a plan that gives others would no longer fit them.
-_IDS = ["a648981ff452", "131c2e3714ee", "411a59a1f23e", "20ccd722ac10", "9285a935cb97", "ca0962edf489", "45bf5e6385b4"]
+_IDS = ["a648981ff452", "131c2e3714ee", "411a59a1f23e", "20ccd722ac10", "9285a935cb97", "ca0962edf489", "45bf5e6385b4",
+        "afeabd91513f", "f18b10710db9", "3e4f0570e579"]
 
 _ONE = ("CREATE TABLE one (id int);", "DROP TABLE one;")
 _TWO = ("ALTER TABLE one ADD x int;", "ALTER TABLE one DROP x;")

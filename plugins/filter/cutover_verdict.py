@@ -16,7 +16,7 @@ def cutover_verdict(transfer: dict, decision: dict, watch: dict, analysis: dict,
     """
     giver, taker = decision["giver"], decision["taker"]
     if transfer["verdict"] == "refused":
-        return _judged("refused", transfer["problem"], f"nothing was moved, {giver} trades as before")
+        return _judged("refused", transfer["problem"], f"nothing was moved, {giver} trades as before" if giver else "nothing was moved")
     if transfer["verdict"] == "in doubt":
         return _judged("failed", transfer["problem"], "nothing more was moved")
     measured, unmeasured = _measured(watch, analysis), _unmeasured(watch, analysis)

@@ -38,6 +38,12 @@ def database_rejoin(answers: dict, wanted: list | None = None) -> dict:
     return _decision(_rejoin, answers, wanted or [])
 
 
+def database_primary(answers: dict) -> str:
+    """The member that is the primary; empty where not exactly one says so."""
+    primaries = [host for host, answer in answers.items() if _answered(answer)["state"] == "primary"]
+    return primaries[0] if len(primaries) == 1 else ""
+
+
 def database_rows(answers: dict) -> list:
     """One row a member, for people."""
     rows = []
@@ -261,4 +267,5 @@ class FilterModule:
     def filters(self) -> dict:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
                 "database_taker": database_taker, "database_rows": database_rows, "database_rejoin": database_rejoin,
-                "database_upgrade": database_upgrade, "database_degrade": database_degrade, "database_followers": database_followers}
+                "database_upgrade": database_upgrade, "database_degrade": database_degrade, "database_followers": database_followers,
+                "database_primary": database_primary}

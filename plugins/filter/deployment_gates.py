@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from ansible.errors import AnsibleFilterError
 from ansible.module_utils.parsing.convert_bool import boolean
 
+_LOCK = "deployment lock"
 _VENUES = "connected from both engines"
 PASS, FAIL, OVERRIDDEN = "pass", "fail", "overridden"
 
@@ -19,7 +20,8 @@ PASS, FAIL, OVERRIDDEN = "pass", "fail", "overridden"
 def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None, more: list | None = None) -> list:
     """Rows of gate, asked, found, verdict and reason.
 
-    measured: decision, engines, databases, clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
+    measured: lock (what deployment_lock returned, empty where no primary could be asked), decision, engines, databases, clock_offset_ms,
+    free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
     """
@@ -60,8 +62,11 @@ def _limit(policy: dict, name: str) -> float | None:
 
 
 def _own(measured: dict, policy: dict) -> Iterator[dict]:
-    yield _holder(measured)
-    yield from _engines(measured, policy)
+    if "lock" in measured:
+        yield _lock(measured["lock"])
+    if "decision" in measured:
+        yield _holder(measured)
+        yield from _engines(measured, policy)
     yield from _worst("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
     yield from _worst("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
     yield from _worst("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB", least=True)
@@ -70,6 +75,16 @@ def _own(measured: dict, policy: dict) -> Iterator[dict]:
                    one["reason"], one["may_change"] is True)
     yield from _paperwork(measured, policy)
     yield from _alerts(measured, policy)
+
+
+def _lock(lock: dict) -> dict:
+    """The row of the lock. One that was taken over from somebody fails too, so that the reason for it stands in the table."""
+    asked = "no other deployment runs"
+    if "lock" not in lock:
+        return _row(_LOCK, asked, lock.get("msg") or "not measured, no database primary answers", False)
+    if lock.get("former"):
+        return _row(_LOCK, asked, lock["former"]["say"], False)
+    return _row(_LOCK, asked, lock["lock"].get("say") or "none", True)
 
 
 def _holder(measured: dict) -> dict:

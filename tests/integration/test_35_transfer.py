@@ -165,6 +165,34 @@ def test_a_gate_that_fails_changes_nothing(demo: dict) -> None:
     assert api(_GREEN, "status")["version"] == before
 
 
+def test_a_second_operator_is_told_who_deploys_and_takes_over_with_a_reason(demo: dict) -> None:
+    """The lock of a control node that died in its cutover: the refusal is recorded too, and what was taken over is given back."""
+    sql("INSERT INTO deployment_lock VALUES (true, 'cutover-bob', 'bob@control-1', now(), now() + interval '10 minutes')")
+    before = sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1")
+    said = _run("rollback", "-e", "rollback_id=e2e-refused", fails=True)
+    assert "another deployment runs: cutover-bob by bob@control-1, since" in said
+    assert sql("SELECT strategy, holder, epoch FROM engine_lease ORDER BY 1") == before
+    override = json.dumps({"gates_override": {"deployment lock": "that control node is gone"}, "rollback_to": _GREEN, "notify_timeout_s": 2,
+                           "notify_targets": [{"name": "desk", "kind": "slack", "url": "http://127.0.0.1:9/S3CRET"}]})
+    said = _run("rollback", "-e", "rollback_id=e2e-override", "-e", override)
+    assert "NOT TOLD: desk" in said
+    assert "S3CRET" not in said
+    assert _holders() == {_GREEN}
+    _run("rollback", "-e", "rollback_id=e2e-back", "-e", f"rollback_to={_BLUE}")
+    assert sql("SELECT id, verdict, record #>> '{gates,0,verdict}', record #>> '{gates,0,reason}' FROM deployment_record"
+               " WHERE id LIKE 'e2e-%' ORDER BY started_at") == [
+        ["e2e-refused", "refused", "fail", ""], ["e2e-override", "done", "overridden", "that control node is gone"],
+        ["e2e-back", "done", "pass", ""]]
+    assert sql("SELECT * FROM deployment_lock") == []
+
+
+def test_a_cutover_that_cannot_be_prepared_is_recorded_and_gives_the_lock_back(demo: dict) -> None:
+    release = json.dumps({"cutover_release": {"version": "9.9.9", "archive": "/none", "sha256": "0" * 64}})
+    assert "archive /none: is not on the control node" in _run("cutover", "-e", release, "-e", "cutover_id=e2e-unprepared", fails=True)
+    assert sql("SELECT verdict, record->>'detail' LIKE '%/none%' FROM deployment_record WHERE id = 'e2e-unprepared'") == [["refused", "t"]]
+    assert sql("SELECT * FROM deployment_lock") == []
+
+
 def test_the_kill_switch_stops_every_engine_and_is_cleared_on_purpose(demo: dict) -> None:
     assert "every engine confirmed" in _run("killswitch", "-e", "killswitch_reason=drill")
     pressed = time.time_ns()

@@ -52,3 +52,8 @@ def test_a_way_back_that_fails_is_no_way_back(back: dict, verdict: str, said: st
     found = cutover_verdict(_DONE, _DECISION, _SICK, {}, back)
     assert (found["verdict"], found["move_back"]) == (verdict, False)
     assert said in found["say"]
+
+
+def test_where_no_giver_is_known_nobody_is_said_to_trade() -> None:
+    found = cutover_verdict({"verdict": "refused", "problem": "another deployment runs"}, {"giver": "", "taker": ""}, {}, {})
+    assert found["say"] == "another deployment runs; nothing was moved"

@@ -11,6 +11,7 @@ from ansible_collections.hft.ops.plugins.filter.database_members import (
     database_degrade,
     database_failover,
     database_followers,
+    database_primary,
     database_rejoin,
     database_rows,
     database_switchover,
@@ -199,3 +200,9 @@ def test_rows_tell_why_a_member_is_silent() -> None:
     rows = database_rows({"p2": None, "p1": {"unreachable": True, "msg": "no route"}, "db": _member("stopped", timeline=0)})
     assert [(row["member"], row["state"], row["lag"]) for row in rows] == [
         ("db", "stopped", ""), ("p1", "silent", "no route"), ("p2", "silent", "host cannot be reached")]
+
+
+def test_the_primary_is_the_one_member_that_says_so() -> None:
+    assert database_primary({"a": {"state": "standby"}, "b": {"state": "primary"}, "c": None}) == "b"
+    assert database_primary({"a": {"state": "primary"}, "b": {"state": "primary"}}) == ""
+    assert database_primary({"a": {"msg": "no route"}}) == ""

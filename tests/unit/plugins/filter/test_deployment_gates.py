@@ -152,6 +152,30 @@ def test_where_nothing_is_to_move_engines_are_not_asked() -> None:
     assert (_failing(rows), rows[0]["found"], rows[1]["gate"]) == ([], "e2 holds mm already", "replication lag")
 
 
+# ---- the lock -----------------------------------------------------------------------------------------------------------
+
+_BOB = {"id": "b", "who": "bob@control-1", "say": "b by bob@control-1, since 22:00, until 23:00 at the latest"}
+
+
+@pytest.mark.parametrize(("lock", "verdict", "found"), [
+    ({"lock": {**_BOB, "say": "a by me"}, "former": {}}, "pass", "a by me"),
+    ({"lock": {}}, "pass", "none"),
+    ({"lock": {"say": "a by me"}, "former": _BOB}, "fail", _BOB["say"]),
+    ({"msg": f"another deployment runs: {_BOB['say']}"}, "fail", f"another deployment runs: {_BOB['say']}"),
+    ({"skipped": True}, "fail", "not measured, no database primary answers"),
+    ({}, "fail", "not measured, no database primary answers"),
+])
+def test_the_lock_is_a_gate_of_its_own_and_the_first_one(lock: dict, verdict: str, found: str) -> None:
+    assert deployment_gates({"lock": lock}, {}) == [
+        {"gate": "deployment lock", "asked": "no other deployment runs", "found": found, "verdict": verdict, "reason": ""}]
+    assert deployment_gates(_measured(lock=lock), _POLICY)[0]["verdict"] == verdict
+
+
+def test_a_lock_that_was_taken_over_stands_in_the_table_with_the_reason() -> None:
+    row = deployment_gates({"lock": {"lock": {"say": "a by me"}, "former": _BOB}}, {}, {"deployment lock": "bob's control node is gone"})[0]
+    assert (row["verdict"], row["found"], row["reason"]) == ("overridden", _BOB["say"], "bob's control node is gone")
+
+
 # ---- gates of the user, and overrides ---------------------------------------------------------------------------------
 
 
