@@ -12,7 +12,8 @@ def test_hand_edits_are_reported_and_repaired(demo: dict) -> None:
     on("hft-db-01", "echo '# edited by hand' >> /etc/sysctl.d/90-hft.conf")
     on("hft-prod-02", "systemctl stop prometheus-node-exporter.service")
     on("hft-mon-01", "apt-get remove -y -q chrony")
-    repair = playbook.run("site", record="site_repair", show=False)
+    # That all of site.yml changes nothing on a host as it should be is the demo's; here the roles that have something to mend.
+    repair = playbook.run("site", "--tags", "preflight,sysctl,node_exporter,time_sync", record="site_repair", show=False)
     assert repair.rc == 0, repair.output[-3000:]
     assert {(host, path) for host, _, path in repair.changes} == {
         ("hft-db-01", "/etc/sysctl.d/90-hft.conf"),
