@@ -162,6 +162,22 @@ def test_an_index_is_made_and_dropped_while_others_write(steps) -> None:
     )
 
 
+@pytest.mark.usefixtures("scratch")
+def test_a_rollback_that_would_lose_something_is_refused_and_names_it(steps) -> None:
+    files = _files(_ONE, _TWO)
+    steps(
+        _migrated(files),
+        _asked("INSERT INTO one VALUES (1, NULL), (2, 7)"),
+        _refused(files, "back to version 1 would lose one.x (1 row); keep", state="rolled_back", target=1, data_loss="refuse"),
+        _refused(files, "would lose one (2 rows)", state="rolled_back", target=0, data_loss="refuse"),
+        _asked(_COLUMNS, "id x"),
+        _asked("UPDATE one SET x = NULL"),
+        _migrated(files, state="rolled_back", target=1, data_loss="refuse"),
+        _asked(_COLUMNS, "id"),
+        _migrated(files, state="rolled_back", target=0),
+    )
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("scratch")
 def test_contract_waits_until_the_old_engine_is_gone(steps) -> None:

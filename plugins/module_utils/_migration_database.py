@@ -27,6 +27,13 @@ SELECT 'the standby of slot ' || slot_name, pg_wal_lsn_diff(pg_current_wal_lsn()
 WHERE slot_type = 'physical' AND NOT active AND restart_lsn IS NOT NULL
 ORDER BY 1
 """
+# Tables and columns of users; what an extension keeps follows its tables.
+_COLUMNS = """
+SELECT c.oid::regclass::text, a.attname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^(pg_|_?timescaledb|information_schema$|sqitch$)'
+"""
+_MANY = 1_000_000
 
 
 class Database:
@@ -64,6 +71,29 @@ class Database:
         with self._transaction() as cursor:
             return [(row["name"], row["lag"]) for row in rows(cursor, _LAGS)]
 
+    def losses(self, scripts: list[str]) -> list[str]:
+        """What these scripts would drop and is not empty: they are run, looked at, and undone. Rows that one deletes are not seen.
+
+        They take their locks for that moment, and give up as a migration does.
+        """
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SET LOCAL lock_timeout = %s", (self.given["lock_timeout_ms"],))
+                before = _columns(cursor)
+                for script in scripts:
+                    cursor.execute(script)
+                gone = before - _columns(cursor)
+        except psycopg2.Error as why:
+            raise HostError(f"database {self.given['database']}: what the rollback would lose cannot be found out: {cause(why)}") from why
+        finally:
+            self.connection.rollback()
+        with self._transaction() as cursor:
+            tables = {table for table, _column in before - gone}
+            found = {table: _count(cursor, table) for table, _column in gone if table not in tables}
+            found.update({f"{table}.{column}": _count(cursor, table, column) for table, column in gone if table in tables})
+        return [f"{name} ({'over ' if count > _MANY else ''}{min(count, _MANY)} row{'s' if count > 1 else ''})"
+                for name, count in sorted(found.items()) if count]
+
     def lock(self) -> None:
         """For the whole session: a second run waits lock_timeout_ms, then ends."""
         try:
@@ -88,6 +118,19 @@ class Database:
     def _transaction(self) -> Iterator[Any]:
         with self.connection, self.connection.cursor() as cursor:
             yield cursor
+
+
+def _columns(cursor: Any) -> set[tuple[str, str]]:
+    cursor.execute(_COLUMNS)
+    return set(cursor.fetchall())
+
+
+def _count(cursor: Any, table: str, column: str = "") -> int:
+    """Rows of the table, or those in which the column holds anything; a million at most, and one."""
+    filled = f"WHERE {psycopg2.extensions.quote_ident(column, cursor)} IS NOT NULL" if column else ""
+    # The table's name comes from regclass, which quotes.
+    cursor.execute(f"SELECT count(*) FROM (SELECT FROM {table} {filled} LIMIT {_MANY + 1}) AS found")  # noqa: S608 - quoted
+    return cursor.fetchone()[0]
 
 
 def open_database(cluster: Cluster, given: dict[str, Any], check_mode: bool) -> Database | None:

@@ -69,6 +69,14 @@ options:
     type: list
     elements: str
     default: []
+  data_loss:
+    description:
+      - What to do with O(state=rolled_back) when the rollback would drop tables or columns that hold anything. V(refuse) runs the files,
+        looks, undoes them, and refuses with RV(losses); a file that runs outside a transaction cannot be tried and is refused. V(accept)
+        does not look.
+    type: str
+    choices: [accept, refuse]
+    default: accept
   lock_timeout_ms:
     description:
       - Milliseconds to wait for a lock at most, before the migration is rolled back. Who comes behind a migration that waits has to wait
@@ -133,6 +141,12 @@ current:
   description: Highest version in C(schema_version) before the run; 0 when there is none.
   returned: always
   type: int
+losses:
+  description: Tables and columns that the rollback would drop although they hold something.
+  returned: always; empty where nobody looked
+  type: list
+  elements: str
+  sample: ['deployment_record (12 rows)']
 held_back:
   description: Contract migrations that V(phase=expand) leaves for later.
   returned: always
@@ -167,11 +181,13 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_migrations impor
     ROLLBACK_FOLDER,
     Migration,
     ahead,
+    in_transaction,
     parse,
     pending,
     to_roll_back,
 )
 
+REFUSE = "refuse"
 _LONGEST_PAUSE_S = 30
 
 
@@ -192,11 +208,12 @@ class Run:
         self.todo: list[Migration] = []
         self.held: list[Migration] = []
         self.done: list[str] = []
+        self.losses: list[str] = []
         self.adopted = False
 
     def outcome(self) -> dict[str, Any]:
         return {"plan": [one.label for one in self.todo], "done": self.done, "current": self.current, "ahead": self.ahead,
-                "held_back": [one.label for one in self.held]}
+                "losses": self.losses, "held_back": [one.label for one in self.held]}
 
     def state(self, plan: Plan) -> None:
         """Say what differs; refuse what must not run."""
@@ -211,6 +228,8 @@ class Run:
                 raise HostError(f"{self.where}: the database has versions that are not there ({', '.join(map(str, self.ahead))}); "
                                 "roll back with the release that brought them")
             todo = to_roll_back(self.migrations, self.applied, self.given["target"], self.where)
+            if self.given["data_loss"] == REFUSE and self.database:
+                self._refuse_loss(todo)
         registered = self.database.registered() if self.database else 0
         if registered != self.current and not self.ahead:
             plan.change(Difference("persisted", f"{self.given['database']}: registry of sqitch",
@@ -223,6 +242,16 @@ class Run:
         found = [Difference("persisted", f"{self.given['database']}: {one.label}", before, after) for one in todo]
         if found:
             plan.change(*found, write=self._migrate)
+
+    def _refuse_loss(self, todo: list[Migration]) -> None:
+        alone = [one.rollback_name for one in todo if not in_transaction(one.rollback_sql)]
+        if alone:
+            raise HostError(f"{self.where}: {', '.join(alone)} runs outside a transaction, so what it would lose cannot be tried; "
+                            "see to it by hand, then data_loss: accept")
+        self.losses = self.database.losses([one.rollback_sql for one in todo])
+        if self.losses:
+            raise HostError(f"database {self.given['database']}: back to version {self.given['target']} would lose "
+                            f"{', '.join(self.losses)}; keep them elsewhere, then data_loss: accept")
 
     def _refuse_lag(self) -> None:
         allowed = self.given["max_lag_bytes"]
@@ -290,6 +319,7 @@ def main() -> None:
         "owner": {"type": "str", "default": "hft_owner"},
         "phase": {"type": "str", "choices": [EXPAND, ALL], "default": EXPAND},
         "engine_versions": {"type": "list", "elements": "str", "default": []},
+        "data_loss": {"type": "str", "choices": ["accept", REFUSE], "default": "accept"},
         "lock_timeout_ms": {"type": "int", "default": 500},
         "lock_attempts": {"type": "int", "default": 5},
         "statement_timeout_ms": {"type": "int", "default": 600000},
@@ -316,7 +346,8 @@ def main() -> None:
         run.state(plan)
         plan.run()
     except HostError as wrong:
-        outcome = run.outcome() if run else {"plan": [], "done": [], "current": 0, "ahead": [], "held_back": []}
+        outcome = run.outcome() if run else {"plan": [], "done": [], "current": 0, "ahead": [], "losses": [],
+                                                   "held_back": []}
         module.fail_json(msg=str(wrong), **outcome, **{**plan.result(), "changed": bool(run and (run.done or run.adopted))})
     finally:
         if database:
