@@ -530,7 +530,19 @@ void LeaseKeeper::release(Entry& entry) {
     entry.machine.on_release(reply.outcome, reply.row, boot_ns());
 }
 
-RoleAnswer LeaseKeeper::release_all() { return release_each(all()); }
+RoleAnswer LeaseKeeper::release_all() {
+    RoleAnswer answer = release_each(all());
+    for (const std::size_t i : all()) vacate(entries_[i]);
+    return answer;
+}
+
+// A row that still names us although we gave it up (a kill that was cleared since): nobody trades under it, and to others it looks held.
+void LeaseKeeper::vacate(Entry& entry) {
+    const auto& row = entry.machine.row();
+    if (entry.machine.held() || !row || row->holder != settings_.holder) return;
+    const LeaseReply reply = store_.release(entry.strategy.id, settings_.holder, row->epoch, row->beat);
+    if (reply.outcome == LeaseOutcome::acknowledged) entry.machine.on_read(reply.row, boot_ns());
+}
 
 RoleAnswer LeaseKeeper::release_each(const std::vector<std::size_t>& strategies) {
     bool any = false;

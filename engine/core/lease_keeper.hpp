@@ -199,6 +199,7 @@ private:
     void take_over_alone();
     RoleAnswer release_all();
     RoleAnswer release_each(const std::vector<std::size_t>& strategies);
+    void vacate(Entry& entry);
     RoleAnswer unkill_all(const std::string& strategy);
     RoleAnswer unkill(Entry& entry);
     void release(Entry& entry);

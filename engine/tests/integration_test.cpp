@@ -183,6 +183,13 @@ TEST_F(Integration, AKilledRowStopsItsHolder) {
     EXPECT_EQ(blue.sent(), sent);
     EXPECT_EQ(blue.keeper().become_primary().outcome, RoleOutcome::conflict);
     EXPECT_EQ(green.keeper().clear_kill().outcome, RoleOutcome::done);
+    // The row still names who gave it up; asked to be standby, that engine makes it vacant.
+    const auto holder = [&] {
+        const std::lock_guard lock(rows_.mutex);
+        return rows_.rows["mm"].row.holder;
+    };
+    EXPECT_EQ(holder(), "blue/1");
+    EXPECT_TRUE(eventually([&] { return blue.keeper().become_standby().outcome == RoleOutcome::done && holder().empty(); }));
     ASSERT_TRUE(eventually([&] { return blue.keeper().become_primary().outcome == RoleOutcome::done; }));
 }
 
