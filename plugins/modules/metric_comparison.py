@@ -121,6 +121,7 @@ rows:
   elements: dict
 """
 
+import math
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -156,7 +157,7 @@ def window_of(name: str, given: dict[str, Any], slices: int) -> Window:
             raise InputWrong(f"{name}.{key}: {given[key]} has no zone; end it with Z for UTC")
         moments.append(moment.timestamp())
     # Two scrapes in a slice at least, at the longest usual interval but one.
-    if moments[1] - moments[0] < slices * 5:
+    if math.ceil(moments[1] - moments[0]) < slices * 5:  # one end may be in whole seconds
         raise InputWrong(f"{name}: {moments[1] - moments[0]:.0f} s are too short for {slices} slices of 5 s at least")
     return Window(given["engine"], *moments)
 
