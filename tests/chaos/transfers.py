@@ -126,7 +126,10 @@ def one(point: str, fault_name: str, number: str) -> Case:
     with tempfile.TemporaryDirectory(prefix="hft-chaos-") as control_dir:
         scene = Scene(case.giver, taker, primary, stopped, _operator(taker, number, control_dir), control_dir, number)
         try:
-            _inject(scene, case, fault)
+            try:
+                _inject(scene, case, fault)
+            except LabError as failure:
+                case.wrong.append(str(failure))
             with contextlib.suppress(subprocess.TimeoutExpired):
                 scene.operator.wait(timeout=120)
             if scene.operator.poll() is None:
@@ -155,7 +158,10 @@ def _inject(scene: Scene, case: Case, fault: Any) -> None:
         case.wrong.append(f"{scene.stopped} did not reach {case.point}")
         return
     fault_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    fault.begin(scene)
+    try:
+        fault.begin(scene)
+    except LabError as failure:
+        case.wrong.append(str(failure))
     seen = phase_stop.told(scene.stopped) if _runs(scene.stopped) else [("stopped", case.point, 0)]
     case.inside = not any(what == "continued" and at < fault_ns for what, _point, at in seen)
     case.log = [f"{what} {point} {at}" for what, point, at in seen] + [f"fault {case.fault} {fault_ns}"]
