@@ -234,9 +234,8 @@ def _kill_switch(scene: Scene) -> None:
 def _stall_backend(scene: Scene) -> None:
     """The process of the database that will run the giver's next statement."""
     address = next(one.address for one in inventory.read(INVENTORY)[1] if one.name == scene.giver)
-    query = ("SELECT string_agg(pid::text, ' ') FROM pg_stat_activity "
-             f"WHERE client_addr = '{address}' AND application_name = 'hft_system lease'")
-    scene.kept["pids"] = asked(scene.primary, query)
+    whose = f"client_addr = '{address}' AND application_name = 'hft_system lease'"
+    scene.kept["pids"] = asked(scene.primary, f"SELECT string_agg(pid::text, ' ') FROM pg_stat_activity WHERE {whose}")  # noqa: S608
     on(scene.primary, f"kill -STOP {scene.kept['pids']}")
 
 
