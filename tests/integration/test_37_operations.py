@@ -93,6 +93,7 @@ def test_a_changed_limit_is_taken_up_while_the_engines_trade_and_an_invalid_one_
     assert max(later - earlier for earlier, later in zip(times, times[1:])) < 2e9
 
 
+@pytest.mark.long
 def test_the_standby_proves_itself_in_a_drill(demo: dict) -> None:
     before = {row[0]: int(row[2]) for row in _epochs()}
     name = f"e2e-drill-{time.time_ns()}"
