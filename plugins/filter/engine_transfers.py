@@ -22,11 +22,12 @@ def transfer_decision(engines: dict, to: str = "", strategies: list | None = Non
     """Who gives what to whom, by what the engines say now; error is set when it must not be done.
 
     engines: answers of engine_info by host; to: host of the taker; strategies: all that the giver holds where none is named;
-    away_from: host that is to hold nothing afterwards.
+    away_from: host that is to hold nothing afterwards. stopped in the answer: of the strategies, what does not run on the giver and is not
+    to run on the taker.
     """
     if not isinstance(engines, dict):
         raise AnsibleFilterError(f"hft.ops.transfer_decision: expected engines as a dictionary, found {type(engines).__name__}")
-    nothing = {"move": False, "giver": "", "taker": "", "strategies": [], "holder": "", "epochs": {}, "say": "", "error": ""}
+    nothing = {"move": False, "giver": "", "taker": "", "strategies": [], "stopped": [], "holder": "", "epochs": {}, "say": "", "error": ""}
     try:
         if strategies and isinstance(strategies, str):
             raise _Refused(f"strategies: expected a list, found {strategies!r}")
@@ -148,7 +149,8 @@ def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
         if where:
             raise _Refused(f"{host}: kill switch is latched in {' and '.join(where)}; find out why, then clear it (killswitch_clear.yml)")
     rows = {one["id"]: one for one in status[giver]["strategies"] if one["id"] in mine}
-    return {"move": True, "giver": giver, "taker": taker, "strategies": mine, "holder": status[giver]["holder"],
+    return {"move": True, "giver": giver, "taker": taker, "strategies": mine,
+            "stopped": [name for name, row in sorted(rows.items()) if row["state"] != "running"], "holder": status[giver]["holder"],
             "epochs": {name: row["epoch"] for name, row in rows.items()},
             "from": {"engine": giver, "version": status[giver]["version"]}, "to": {"engine": taker, "version": status[taker]["version"]},
             "say": f"{', '.join(mine)}: from {giver} ({status[giver]['version']}) to {taker} ({status[taker]['version']})"}

@@ -160,7 +160,9 @@ class Trading:
                             f"find out why, clear it (DELETE /api/v1/killswitch), then start")
         if self.named:
             self._refuse_more_than_named()
-            self._plan_takeover([one for one in self.named if one not in held(self.before)])
+            # A row that still names this engine after a kill that was cleared is no right: it is claimed anew.
+            rights = {one["id"] for one in self.before["strategies"] if one["id"] in held(self.before) and one["lease_seconds_left"] > 0}
+            self._plan_takeover([one for one in self.named if one not in rights])
             self._plan_strategies("running", held(self.before))
             if held(self.before):
                 self._plan_grant(None, True)
@@ -240,7 +242,9 @@ class Trading:
         if not lacking:
             return
         rows = [one for one in self.before["strategies"] if one["id"] in lacking]
-        found = [Difference("live", f"lease of {one['id']}", one["holder"], self.before["holder"]) for one in rows]
+        ours = self.before["holder"]
+        found = [Difference("live", f"lease of {one['id']}", f"{ours}, ended" if one["holder"] == ours else one["holder"], ours)
+                 for one in rows]
         found += [Difference("live", f"strategy {one['id']}", one["state"], "running") for one in rows if one["state"] != "running"]
         if not self.before["trading_enabled"]:
             found.append(Difference("live", "trading_enabled", False, True))

@@ -41,6 +41,13 @@ options:
     type: list
     elements: str
     default: []
+  stopped:
+    description:
+      - Of O(strategies), what is stopped on the giver on purpose. With O(verb=arm) it does not run on the taker either, with O(verb=prove)
+        no order of it is waited for.
+    type: list
+    elements: str
+    default: []
   to:
     description: The taker. Where incarnation or build is given, an armed taker of another one is refused.
     type: dict
@@ -166,6 +173,7 @@ def main() -> None:
             "verb": {"type": "str", "choices": list(_VERBS), "required": True},
             "id": {"type": "str", "required": True},
             "strategies": {"type": "list", "elements": "str", "default": []},
+            "stopped": {"type": "list", "elements": "str", "default": []},
             "to": {"type": "dict", "options": {"engine": {"type": "str", "required": True}, "incarnation": {"type": "str"},
                                                "build": {"type": "str"}}},
             "expect": {"type": "dict", "options": {"holder": {"type": "str"}, "epochs": {"type": "dict"}}},
@@ -274,8 +282,8 @@ class Transfer:
             self._look("taker")
             if self.outcome in _FINAL and self.outcome != "done":
                 raise HostError(f"engine {self.status['engine']}: transfer {self.id} {self.outcome}: {self.detail}")
-            silent = [one["id"] for one in self._chosen() if not one["trading"] or one["accepted"]["epoch"] < one["epoch"]
-                      or not one["accepted"]["first_venue_ns"]]
+            silent = [one["id"] for one in self._chosen() if one["id"] not in self.given["stopped"]
+                      and (not one["trading"] or one["accepted"]["epoch"] < one["epoch"] or not one["accepted"]["first_venue_ns"])]
             if self.outcome == "done" and not silent:
                 return
             if time.monotonic() >= deadline:
@@ -341,7 +349,10 @@ class Transfer:
 
     def _arm(self) -> None:
         try:
-            self.record = self.api.arm(self.given["wait_s"], id=self.id, strategies=self._names(), expires_s=self.given["expires_s"])
+            # Left out where there is none: engines of before do not know it.
+            stopped = {"stopped": self.given["stopped"]} if self.given["stopped"] else {}
+            self.record = self.api.arm(self.given["wait_s"], id=self.id, strategies=self._names(), expires_s=self.given["expires_s"],
+                                       **stopped)
         except EngineRefused as refused:
             raise HostError(f"engine {self.status['engine']}: cannot be armed: {refused.detail}") from refused
         self.outcome = self.record.get("outcome", "armed")

@@ -103,6 +103,16 @@ def test_a_drained_engine_holds_nothing(demo: dict) -> None:
     assert "nothing to move" in _run("drain", "-e", f"drain_host={_GREEN}")
 
 
+def test_what_was_stopped_on_the_giver_stays_stopped_on_the_taker(demo: dict) -> None:
+    _post(_BLUE, "strategies/mm-eth-usd/stop")
+    assert f"{_GREEN} trades mm-btc-usd (stopped as before: mm-eth-usd)" in _run("transfer", "-e", f"transfer_to={_GREEN}")
+    state = {one["id"]: (one["state"], one["holder"].partition("/")[0]) for one in api(_GREEN, "status")["strategies"]}
+    assert state == {"mm-btc-usd": ("running", _GREEN), "mm-eth-usd": ("stopped", _GREEN)}
+    _post(_GREEN, "strategies/mm-eth-usd/start")
+    _run("transfer", "-e", f"transfer_to={_BLUE}")
+    eventually("both trade again", lambda: _trades(_BLUE))
+
+
 def test_the_control_node_may_die_in_the_middle(demo: dict) -> None:
     """Killed as soon as the taker is armed: the transfer is finished, or the giver trades on and the taker withdraws."""
     process = subprocess.Popen(["ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml", "-e", "transfer_id=e2e-killed"],

@@ -39,15 +39,18 @@ public:
     // Names of strategies of this engine; all of them where the body names none.
     [[nodiscard]] std::vector<std::string> strategies(Application& app) {
         std::vector<std::string> names;
-        if (!object_) return names;
-        if (!object_->has("strategies")) {
-            for (const auto& s : app.strategies().list()) names.push_back(s->config.id);
-            return names;
-        }
-        const Json* list = object_->list("strategies");
+        if (!object_ || object_->has("strategies")) return strategies(app, "strategies");
+        for (const auto& s : app.strategies().list()) names.push_back(s->config.id);
+        return names;
+    }
+    // Those that the body names there.
+    [[nodiscard]] std::vector<std::string> strategies(Application& app, const std::string& key) {
+        std::vector<std::string> names;
+        if (!object_ || !object_->has(key)) return names;
+        const Json* list = object_->list(key);
         for (std::size_t i = 0; list != nullptr && i < list->size(); ++i) {
             const Json& entry = (*list)[i];
-            const std::string pointer = "/strategies/" + std::to_string(i);
+            const std::string pointer = "/" + key + "/" + std::to_string(i);
             const std::string name = entry.is_string() ? entry.get<std::string>() : "";
             if (!app.strategies().find(name)) {
                 errors_.add(pointer, "expected a strategy of this engine, found " + excerpt(entry));
@@ -112,31 +115,34 @@ std::size_t index_of(Application& app, const std::string& id) {
     return strategy ? strategy->index : kMaxStrategies;
 }
 
-// A taker must be able to trade with the first tick behind its fence. Without a right this sends nothing.
-void make_ready(Application& app, const std::vector<std::string>& strategies) {
+// A taker must be able to trade with the first tick behind its fence. Without a right this sends nothing. What the giver has stopped stays
+// so.
+void make_ready(Application& app, const std::vector<std::string>& strategies, const std::vector<std::string>& stopped = {}) {
     Command command;
     command.kind = Command::Kind::enable;
     app.command(command);
-    command.kind = Command::Kind::start;
     for (const std::string& id : strategies) {
+        const bool runs = std::find(stopped.begin(), stopped.end(), id) == stopped.end();
+        command.kind = runs ? Command::Kind::start : Command::Kind::stop;
         command.strategy = index_of(app, id);
         app.command(command);
-        soon([&] { return app.core().view(command.strategy).running.load(); });
+        soon([&] { return app.core().view(command.strategy).running.load() == runs; });
     }
 }
 
 }  // namespace
 
 HttpResponse arm(const Call& call) {
-    Body body(call, {"id", "strategies", "expires_s"});
+    Body body(call, {"id", "strategies", "stopped", "expires_s"});
     ArmRequest request;
     request.id = body.name("id", kMaxId);
     request.strategies = body.strategies(call.app);
+    const std::vector<std::string> stopped = body.strategies(call.app, "stopped");
     request.expires = body.integer("expires_s", 1, 3600, 60) * kSecond;
     if (!body.good()) return body.why();
     const RoleAnswer answer = call.app.keeper().arm(request);
     if (answer.outcome != RoleOutcome::done) return problem_of(answer);
-    make_ready(call.app, request.strategies);
+    make_ready(call.app, request.strategies, stopped);
     return shown(call.app, request.id, "taker");
 }
 

@@ -17,8 +17,8 @@ from ansible_collections.hft.ops.plugins.filter.engine_transfers import (
 )
 
 
-def _row(name: str = "mm", holder: str | None = "e1/aa", epoch: int = 4, killed: bool = False) -> dict:
-    return {"id": name, "holder": holder, "epoch": epoch, "killed": killed}
+def _row(name: str = "mm", holder: str | None = "e1/aa", epoch: int = 4, killed: bool = False, state: str = "running") -> dict:
+    return {"id": name, "holder": holder, "epoch": epoch, "killed": killed, "state": state}
 
 
 def _info(name: str, *rows: dict, **more: Any) -> dict:
@@ -46,9 +46,16 @@ _UNREACHABLE = {"unreachable": True, "msg": "no route"}
 
 def test_the_holder_gives_all_that_it_holds_to_the_only_other_one() -> None:
     assert transfer_decision(_TWO) == {
-        "move": True, "giver": "e1", "taker": "e2", "strategies": ["arb", "mm"], "holder": "e1/aa", "epochs": {"arb": 4, "mm": 4},
+        "move": True, "giver": "e1", "taker": "e2", "strategies": ["arb", "mm"], "stopped": [], "holder": "e1/aa",
+        "epochs": {"arb": 4, "mm": 4},
         "from": {"engine": "e1", "version": "1.1"}, "to": {"engine": "e2", "version": "1.2"}, "error": "",
         "say": "arb, mm: from e1 (1.1) to e2 (1.2)"}
+
+
+@pytest.mark.parametrize("state", ["stopped", "halted"])
+def test_what_does_not_run_on_the_giver_is_not_to_run_on_the_taker(state: str) -> None:
+    decision = transfer_decision({"e1": _info("e1", _row("mm"), _row("arb", state=state)), "e2": _info("e2", _row("mm"), _row("arb"))})
+    assert (decision["strategies"], decision["stopped"]) == (["arb", "mm"], ["arb"])
 
 
 @pytest.mark.parametrize(("engines", "wishes", "giver", "taker", "moved"), [

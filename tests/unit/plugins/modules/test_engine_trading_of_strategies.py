@@ -132,3 +132,9 @@ def test_what_else_would_begin_to_trade_refuses_a_start_by_name(engine: PlayedEn
     engine.status["trading_enabled"] = False
     assert "would start arb too" in bring("started", strategies=["mm"])["msg"]
     assert engine.asked == []
+
+
+def test_a_row_that_still_names_the_engine_after_a_kill_is_claimed_anew(engine: PlayedEngine, bring: Run) -> None:
+    engine.mm.update(trading=False, lease_seconds_left=0.0)
+    bring("started", strategies=["mm"])
+    assert engine.asked[0] == ("POST takeover", {"strategies": ["mm"]})

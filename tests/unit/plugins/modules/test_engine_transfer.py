@@ -107,6 +107,16 @@ def test_arm_says_who_is_ready(played: Played, ask: Ask) -> None:
     assert [row["path"] for row in found["differences"]] == ["armed for t1: mm"]
 
 
+def test_what_the_giver_has_stopped_is_armed_stopped_and_not_waited_for(played: Played, ask: Ask) -> None:
+    one = _taker(played, strategy("arb", OTHER))
+    ask("arm", stopped=["arb"])
+    assert one.asked[0][1]["stopped"] == ["arb"]
+    _took(one, 5)
+    one.own(one.mm, strategy("arb", HOLDER, 5, trading=False, accepted={"epoch": 0, "first_venue_ns": 0, "last_venue_ns": 0}))
+    assert "failed" not in ask("prove", stopped=["arb"], wait_s=_LITTLE_S)
+    assert "no order of arb accepted" in ask("prove", wait_s=_LITTLE_S)["msg"]
+
+
 def test_arming_again_only_begins_the_time_anew(played: Played, ask: Ask) -> None:
     one = _taker(played)
     ask("arm")
