@@ -84,6 +84,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     rows,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_following import UPSTREAM_ARGUMENTS, Following, reason, upstream_of
+from ansible_collections.hft.ops.plugins.module_utils._postgres_log_kept import log_kept
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import Identity, quoted
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
@@ -136,8 +137,22 @@ class Outdated:
     def rejoin(self, identity: Identity) -> None:
         self.systemctl.do("stop", [self.cluster.unit])
         if not self._rewind():
-            self.outcome["action"] = "base_backup"
-            self.following.base_backup(self.run_command, identity)
+            self._copy(identity)
+        try:
+            self._serve()
+        except HostError:
+            # Wound back, and yet it does not come up: the new primary lacks a part of the log by now.
+            if self.outcome["action"] == "base_backup" or self.given["base_backup"] == "never":
+                raise
+            self.systemctl.do("stop", [self.cluster.unit])
+            self._copy(identity)
+            self._serve()
+
+    def _copy(self, identity: Identity) -> None:
+        self.outcome["action"] = "base_backup"
+        self.following.base_backup(self.run_command, identity)
+
+    def _serve(self) -> None:
         self.following.write_settings(self.following.wanted)
         self.following.signal().replace("", 0o600, SUPERUSER, SUPERUSER)
         self.systemctl.do("start", [self.cluster.unit])
@@ -150,7 +165,9 @@ class Outdated:
         # A server that died is recovered by pg_rewind itself first.
         argv = as_superuser([self.cluster.program("pg_rewind"), "--target-pgdata", self.cluster.data_directory,
                              "--source-server", source, "--config-file", f"{self.cluster.config_directory}/postgresql.conf"])
-        rc, out, err = self.run_command(argv, cwd="/", environ_update={"LC_ALL": "C"})
+        host = self.cluster.host
+        with log_kept(host.path(self.cluster.data_directory), host.path(self.cluster.wal_directory)):
+            rc, out, err = self.run_command(argv, cwd="/", environ_update={"LC_ALL": "C"})
         if rc != 0:
             if self.given["base_backup"] == "never":
                 raise HostError(f"pg_rewind: {reason(err)}; the server is stopped, and base_backup allows nothing more")
