@@ -72,11 +72,12 @@ def judge(metric: dict[str, Any], before: list[float | str], after: list[float |
     if row["reason"]:
         return row
     spread = _spread(known["before"])
-    row["allowed"] = max(metric["limit"], abs(row["before"]) * metric["limit_pct"] / 100, spread)
+    allowed = max(metric["limit"], abs(row["before"]) * metric["limit_pct"] / 100, spread)
     rise = row["after"] - row["before"]
     gain = rise if metric["better"] == "higher" else -rise
-    row["verdict"] = WORSE if gain < -row["allowed"] else BETTER if gain > row["allowed"] else SAME
-    row["reason"] = f"varied by {spread:.4g} before" if spread == row["allowed"] and spread else ""
+    row["allowed"] = allowed
+    row["verdict"] = WORSE if gain < -allowed else BETTER if gain > allowed else SAME
+    row["reason"] = f"varied by {spread:.4g} before" if spread == allowed and spread else ""
     return {**row, **{key: float(f"{row[key]:.5g}") for key in ("before", "after", "allowed")}}  # as many digits as mean something
 
 

@@ -346,8 +346,8 @@ def main() -> None:
         run.state(plan)
         plan.run()
     except HostError as wrong:
-        outcome = run.outcome() if run else {"plan": [], "done": [], "current": 0, "ahead": [], "losses": [],
-                                                   "held_back": []}
+        nothing = {"plan": [], "done": [], "current": 0, "ahead": [], "losses": [], "held_back": []}
+        outcome = run.outcome() if run else nothing
         module.fail_json(msg=str(wrong), **outcome, **{**plan.result(), "changed": bool(run and (run.done or run.adopted))})
     finally:
         if database:

@@ -17,8 +17,8 @@ _WATCH = {"looks": [{}, {}]}
 _SICK = {"failed": True, "msg": "mm is halted"}
 
 
-def _judge(there: dict, back: dict, watch: dict = _WATCH) -> dict:
-    return drill_verdict(_DECISION, {**_DONE, **there}, {**_DONE, **back} if back.get("verdict") != "" else {}, watch, _LIMITS)
+def _judge(there: dict, back: dict, watch: dict | None = None) -> dict:
+    return drill_verdict(_DECISION, {**_DONE, **there}, {**_DONE, **back} if back.get("verdict") != "" else {}, watch or _WATCH, _LIMITS)
 
 
 def test_there_and_back_within_the_limits_is_done() -> None:
