@@ -18,7 +18,8 @@ _SICK = {"failed": True, "msg": "mm is halted"}
 
 
 def _judge(there: dict, back: dict, watch: dict | None = None) -> dict:
-    return drill_verdict(_DECISION, {**_DONE, **there}, {**_DONE, **back} if back.get("verdict") != "" else {}, watch or _WATCH, _LIMITS)
+    came_back = {**_DONE, **back} if back.get("verdict") != "" else {}
+    return drill_verdict(_DECISION, {**_DONE, **there}, came_back, _WATCH if watch is None else watch, _LIMITS)
 
 
 def test_there_and_back_within_the_limits_is_done() -> None:
