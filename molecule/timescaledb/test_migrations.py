@@ -262,9 +262,10 @@ def test_the_schema_goes_back_and_forth(host, steps) -> None:
     assert _sql(host, _SCHEMA, "hft_db") == before
 
 
+_NEXT = f"{len(_LABELS) + 1:03d}"
 _EXPAND = {
-    "010_route.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders ADD COLUMN IF NOT EXISTS route text;\n",
-    "rollback/010_rollback.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders DROP COLUMN IF EXISTS route;\n",
+    f"{_NEXT}_route.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders ADD COLUMN IF NOT EXISTS route text;\n",
+    f"rollback/{_NEXT}_rollback.sql": "SET LOCAL ROLE hft_owner;\n\nALTER TABLE public.orders DROP COLUMN IF EXISTS route;\n",
 }
 _NS = 1_700_000_000_000_000_000
 _ORDER = {"strategy": "trial", "epoch": 1, "engine": "blue/1", "seq": 1, "sent_ns": _NS, "venue": "paper", "symbol": "BTC-USD",
