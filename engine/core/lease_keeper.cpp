@@ -603,16 +603,22 @@ RoleAnswer LeaseKeeper::unkill_all(const std::string& strategy) {
 }
 
 RoleAnswer LeaseKeeper::unkill(Entry& entry) {
-    look(entry);
-    const auto& row = entry.machine.row();
-    if (!row) return unavailable("the lease row of strategy " + entry.strategy.id + " cannot be read");
-    if (!row->killed) return {};
-    const LeaseReply reply = store_.unkill(entry.strategy.id, row->epoch, row->beat);
-    if (reply.outcome != LeaseOutcome::acknowledged) {
-        return unavailable("the row of strategy " + entry.strategy.id + " could not be cleared: " + reply.error);
+    std::string why;
+    // The row moves under us when all engines are cleared at once: what another one has cleared is cleared.
+    for (int attempt = 0; attempt < 5; ++attempt) {
+        look(entry);
+        const auto& row = entry.machine.row();
+        if (!row) return unavailable("the lease row of strategy " + entry.strategy.id + " cannot be read");
+        if (!row->killed) return {};
+        const LeaseReply reply = store_.unkill(entry.strategy.id, row->epoch, row->beat);
+        if (reply.outcome == LeaseOutcome::acknowledged) {
+            entry.machine.on_read(reply.row, boot_ns());
+            return {};
+        }
+        why = reply.error;
+        if (reply.outcome != LeaseOutcome::refused) break;
     }
-    entry.machine.on_read(reply.row, boot_ns());
-    return {};
+    return unavailable("the row of strategy " + entry.strategy.id + " could not be cleared: " + (why.empty() ? "it keeps moving" : why));
 }
 
 }  // namespace hft

@@ -207,6 +207,25 @@ TEST_F(Integration, AClearThatFailedLeavesTheKillToBeLatched) {
     EXPECT_FALSE(rows_.rows["mm"].row.killed);
 }
 
+// As killswitch_clear.yml does it: every engine at once, on the same rows.
+TEST_F(Integration, EnginesThatClearAtOnceAllSucceed) {
+    VenueProcess venue(directory_);
+    EngineProcess blue("blue", "1", venue.order_port(), venue.market_data_port(), rows_);
+    EngineProcess green("green", "2", venue.order_port(), venue.market_data_port(), rows_);
+    ASSERT_TRUE(eventually([&] { return blue.ready() && green.ready(); }));
+    for (int round = 0; round < 20; ++round) {
+        blue.keeper().latch_rows("test");
+        green.keeper().latch_rows("test");
+        ASSERT_TRUE(eventually([&] { return blue.keeper().rows_latched() && green.keeper().rows_latched(); }));
+        RoleAnswer other;
+        std::thread beside([&] { other = green.keeper().clear_kill(); });
+        const RoleAnswer answer = blue.keeper().clear_kill();
+        beside.join();
+        EXPECT_EQ(answer.outcome, RoleOutcome::done) << answer.detail;
+        EXPECT_EQ(other.outcome, RoleOutcome::done) << other.detail;
+    }
+}
+
 TEST_F(Integration, HostileBytesEndOnlyTheirOwnSession) {
     VenueProcess venue(directory_);
     EngineProcess engine("blue", "1", venue.order_port(), venue.market_data_port(), rows_);
