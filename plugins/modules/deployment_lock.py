@@ -16,7 +16,7 @@ description:
     within O(wait_s). The same O(id) may acquire again, which moves the end.
   - It orders people, not engines. What may trade is decided by the leases alone, and no transfer asks for this lock.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.deployment_tables, hft.ops.postgres_cluster]
 attributes:
   idempotent:
     support: partial
@@ -46,20 +46,6 @@ options:
     description: Reason for which it is taken from whoever holds it; empty takes it from nobody.
     type: str
     default: ""
-  database:
-    description: Database with the leases.
-    type: str
-    default: hft_db
-  owner:
-    description: Role that owns the table, as which the module works.
-    type: str
-    default: hft_owner
-  wait_s:
-    description: Seconds to wait for the database and its synchronous standby, above 0.
-    type: float
-    default: 10
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

@@ -14,7 +14,7 @@ description:
     id and its start; it is written once. The same record again changes nothing, another one under the same name is refused.
   - M(hft.ops.deployment_record_info) reads them.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.deployment_tables, hft.ops.postgres_cluster]
 options:
   record:
     description:
@@ -22,20 +22,6 @@ options:
         there.
     type: dict
     required: true
-  database:
-    description: Database with the leases.
-    type: str
-    default: hft_db
-  owner:
-    description: Role that owns the table, as which the module works.
-    type: str
-    default: hft_owner
-  wait_s:
-    description: Seconds to wait for the database and its synchronous standby, above 0.
-    type: float
-    default: 10
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads rows of C(public.deployment_record), newest first, on the primary or a standby. Changes nothing.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.postgres_cluster]
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.deployment_tables, hft.ops.postgres_cluster]
 options:
   id:
     description: Runs of this deployment alone; empty for all.
@@ -22,20 +22,6 @@ options:
     description: So many at most, 1 to 1000.
     type: int
     default: 10
-  database:
-    description: Database with the leases.
-    type: str
-    default: hft_db
-  owner:
-    description: Role that owns the table, as which the module works.
-    type: str
-    default: hft_owner
-  wait_s:
-    description: Seconds to wait for the database, above 0.
-    type: float
-    default: 10
-requirements:
-  - python3-psycopg2 on the host
 """
 
 EXAMPLES = r"""

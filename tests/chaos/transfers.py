@@ -221,25 +221,23 @@ def _held(log: Truth, before: dict[str, tuple[int, str]], case: Case) -> list[st
     now = {name: epoch for name, (epoch, _holder) in _rows(primary).items()}
     wrong += [f"epoch of {name}: {now.get(name)} after {epoch}" for name, (epoch, _holder) in before.items() if now.get(name, -1) < epoch]
     lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-    orders = {(line["strategy"], str(line["epoch"]), str(line["seq"])) for line in lines if line["ev"] == "accepted"}
     fills = {str(line["fill_id"]) for line in lines if line["ev"] == "fill"}
     deadline = time.monotonic() + _KNOWN_S
     while True:
-        missing = _missing(primary, log, orders, fills)
+        missing = _missing(primary, log, fills)
         if not missing or time.monotonic() > deadline:
             return wrong + missing
         time.sleep(1)
 
 
-def _missing(primary: str, log: Truth, orders: set[tuple[str, str, str]], fills: set[str]) -> list[str]:
+def _missing(primary: str, log: Truth, fills: set[str]) -> list[str]:
     """Orders and fills of the venue that are not in the database once."""
-    if not orders:
+    if not log.rate():
         return ["no order at the venue: nothing is proven"]
     lowest = log.first_epoch()
     rows = asked(primary, f"SELECT strategy || ' ' || epoch || ' ' || seq FROM orders WHERE epoch >= {lowest}", "hft_db")  # noqa: S608
-    there = Counter(tuple(line.split()) for line in rows.splitlines())
     told = Counter(asked(primary, f"SELECT fill_id FROM fills WHERE epoch >= {lowest}", "hft_db").split())  # noqa: S608
-    counts = {"orders lost": sum(there[key] == 0 for key in orders), "orders doubled": sum(there[key] > 1 for key in orders),
+    counts = {"orders lost or doubled": log.against(tuple(line.split()) for line in rows.splitlines())["lost"],
               "fills lost": sum(told[key] == 0 for key in fills), "fills doubled": sum(told[key] > 1 for key in fills)}
     return [f"{name}: {count}" for name, count in counts.items() if count]
 
