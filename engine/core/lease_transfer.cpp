@@ -77,7 +77,14 @@ void LeaseKeeper::step(const std::string& id, const std::string& name) {
 
 RoleAnswer LeaseKeeper::carry_out_arm(const ArmRequest& request) {
     if (core_.hot().killed.load()) return {RoleOutcome::conflict, "the kill switch is latched", {}, {}};
-    if (armed_ && armed_->id != request.id) return {RoleOutcome::conflict, "armed for transfer " + armed_->id + " already", {}, {}};
+    if (armed_ && armed_->id != request.id) {
+        const Nanos left = std::max<Nanos>(armed_->expires - boot_ns(), 0);
+        return {RoleOutcome::conflict,
+                "armed for transfer " + armed_->id + " already, for " + std::to_string(left / kSecond) +
+                    " s yet: repeat that transfer under its id, or abort it",
+                {},
+                {}};
+    }
     Armed armed;
     armed.id = request.id;
     armed.expires = boot_ns() + request.expires;

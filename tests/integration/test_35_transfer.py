@@ -114,8 +114,9 @@ def test_what_was_stopped_on_the_giver_stays_stopped_on_the_taker(demo: dict) ->
 
 
 def test_the_control_node_may_die_in_the_middle(demo: dict) -> None:
-    """Killed as soon as the taker is armed: the transfer is finished, or the giver trades on and the taker withdraws."""
-    process = subprocess.Popen(["ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml", "-e", "transfer_id=e2e-killed"],
+    """Killed as soon as the taker is armed: the transfer is finished, or the giver trades on. The same command finds or finishes it."""
+    process = subprocess.Popen(["ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml", "-e", f"transfer_to={_GREEN}",
+                                "-e", "transfer_id=e2e-killed"],
                                cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         eventually("the taker is armed", lambda: sql("SELECT 1 FROM engine_arm WHERE transfer_id = 'e2e-killed'"), 30)
@@ -123,6 +124,8 @@ def test_the_control_node_may_die_in_the_middle(demo: dict) -> None:
         process.send_signal(signal.SIGKILL)
         process.wait()
     eventually("exactly one engine trades", lambda: sum(map(_trades, (_BLUE, _GREEN))) == 1)
+    _run("transfer", "-e", f"transfer_to={_GREEN}", "-e", "transfer_id=e2e-killed")
+    assert _holders() == {_GREEN}
     _nobody_twice()
     _run("transfer", "-e", f"transfer_to={_BLUE}")
     assert _holders() == {_BLUE}
