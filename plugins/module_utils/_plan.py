@@ -7,7 +7,7 @@ A module reads the host, states every difference between wanted and found once, 
 and only then lets the plan run. In check mode the same differences are returned and no write runs:
 
     module = AnsibleModule(argument_spec=..., supports_check_mode=True)
-    plan = Plan(check_mode=module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("example"))       # a module that writes to the host keeps a record there
     try:
         found = read_the_host()                                   # reads always run
         for key, wanted in sorted(module.params["settings"].items()):
@@ -34,6 +34,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError, OwnedFile
 
 LAYERS = ("persisted", "booted", "live")
@@ -78,8 +79,10 @@ class _Step:
 class Plan:
     """What differs and the writes that end it, in the order in which they were stated."""
 
-    def __init__(self, check_mode: bool) -> None:
+    def __init__(self, check_mode: bool, record: ChangeRecord | None = None) -> None:
+        """record: where the differences are written down before the writes; None where the host itself is not what changes."""
         self.check_mode = check_mode
+        self._record = record
         self.differences: list[Difference] = []
         self._steps: list[_Step] = []
         self._follow_ups: list[Callable[[], Any]] = []
@@ -129,6 +132,8 @@ class Plan:
         """
         if self.check_mode or not self._steps:
             return
+        if self._record is not None:
+            self._record.append(self._shown())
         done: list[_Step] = []
         try:
             for step in self._steps:
@@ -158,13 +163,21 @@ class Plan:
         except (HostError, OSError) as why:
             left.append(str(why))
         self._undone = not left
+        if self._undone and self._record is not None:
+            try:
+                self._record.append(self._shown(), undone=True)
+            except HostError as why:
+                left.append(str(why))
         return "".join(f"; {line}" for line in left)
+
+    def _shown(self) -> list[dict[str, Any]]:
+        return [difference.shown() for difference in self.differences]
 
     def result(self) -> dict[str, Any]:
         """What every module returns: changed, differences, and diff for --diff."""
         return {
             "changed": self.changed,
-            "differences": [difference.shown() for difference in self.differences],
+            "differences": self._shown(),
             "diff": [_diff(difference) for difference in self.differences],
         }
 

@@ -116,6 +116,7 @@ import shutil
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 
@@ -142,7 +143,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("accounts"))
     try:
         apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:

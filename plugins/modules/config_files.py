@@ -28,9 +28,13 @@ options:
         type: path
         required: true
       content:
-        description: Its whole content.
+        description: Its whole content. Required with O(files[].state=present).
         type: str
-        required: true
+      state:
+        description: Whether the file is there.
+        type: str
+        choices: [present, absent]
+        default: present
       owner:
         description: User that owns it.
         type: str
@@ -87,6 +91,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 
@@ -100,18 +105,20 @@ def main() -> None:
                 "type": "list", "elements": "dict", "required": True,
                 "options": {
                     "path": {"type": "path", "required": True},
-                    "content": {"type": "str", "required": True},
+                    "content": {"type": "str"},
+                    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "owner": {"type": "str", "default": "root"},
                     "group": {"type": "str", "default": "root"},
                     "mode": {"type": "str", "default": "0644"},
                     "secret": {"type": "bool", "default": False, "no_log": False},
                 },
+                "required_if": [("state", "present", ["content"])],
             },
             "validate": {"type": "list", "elements": "str"},
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("config_files"))
     try:
         validated = apply(module.params["files"], module.params["validate"] or [], Host(), module.run_command, plan)
     except HostError as wrong:
@@ -123,7 +130,8 @@ def apply(files: list[dict[str, Any]], validate: list[str], host: Host, run: _Ru
     """Plan, check the set, and outside check mode write it; returns whether the tool checked it."""
     modes = _modes(files)
     for file in files:
-        plan.file(host.owned_file(file["path"]), file["content"], modes[file["path"]], file["owner"], file["group"], file["secret"])
+        content = file["content"] if file["state"] == "present" else None
+        plan.file(host.owned_file(file["path"]), content, modes[file["path"]], file["owner"], file["group"], file["secret"])
     checked = bool(plan.differences) and _check(files, validate, run, plan.check_mode)
     plan.run()
     return checked
@@ -156,7 +164,7 @@ def _check(files: list[dict[str, Any]], validate: list[str], run: _Run, check_mo
             return False
         raise HostError(f"validate: {validate[0]}: not installed on this host; install the package that brings it")
     with tempfile.TemporaryDirectory(prefix="hft-config-") as root:
-        for file in files:
+        for file in (file for file in files if file["state"] == "present"):
             target = Path(root, file["path"].lstrip("/"))
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(file["content"], encoding="utf-8")

@@ -132,6 +132,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, Item
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
@@ -179,7 +180,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("limits"))
     try:
         result = apply(module.params, Host(), Systemctl(module.run_command), plan)
     except HostError as wrong:

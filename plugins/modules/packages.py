@@ -81,6 +81,7 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._apt import Apt
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, Item
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -101,7 +102,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("packages"))
     try:
         items = apply(module.params, Apt(module.run_command, Host()), plan)
     except HostError as wrong:

@@ -109,6 +109,7 @@ daemon_reloaded:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, Item
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -136,7 +137,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("services"))
     try:
         result = apply(module.params["units"], Host(), Systemctl(module.run_command), plan)
     except HostError as wrong:

@@ -113,6 +113,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, PENDING_REBOOT, Item, reboot_result
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
@@ -132,7 +133,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    plan = Plan(module.check_mode)
+    plan = Plan(module.check_mode, ChangeRecord("sysctl"))
     try:
         result = apply(module.params, Host(), plan)
     except HostError as wrong:

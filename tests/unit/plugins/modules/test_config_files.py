@@ -31,7 +31,7 @@ class Tool:
 
 
 def _file(path: str, content: str, **more: object) -> dict:
-    return {"path": path, "content": content, "owner": _USER, "group": _GROUP, "mode": "0644", "secret": False, **more}
+    return {"path": path, "content": content, "state": "present", "owner": _USER, "group": _GROUP, "mode": "0644", "secret": False, **more}
 
 
 def _apply(root: Path, files: list, tool: Tool, check_mode: bool = False, program: str = "true") -> Plan:
@@ -116,3 +116,13 @@ def test_wrong_input_is_refused_before_anything(tmp_path: Path, files: list, nam
     with pytest.raises(HostError, match=named):
         _apply(tmp_path, files, Tool())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_to_be_absent_goes_and_the_tool_does_not_see_it(tmp_path: Path) -> None:
+    _apply(tmp_path, [_file("/etc/a", "one\n"), _file("/etc/b", "two\n")], Tool())
+    tool = Tool()
+    plan = _apply(tmp_path, [_file("/etc/a", "one\n"), {**_file("/etc/b", ""), "content": None, "state": "absent"}], tool)
+    assert [(one.path, one.before, one.after) for one in plan.differences] == [("/etc/b", "two\n", None)]
+    assert not (tmp_path / "etc/b").exists()
+    assert tool.seen == {"/etc/a": "one\n"}
+    assert not _apply(tmp_path, [{**_file("/etc/b", ""), "content": None, "state": "absent"}], Tool()).changed
