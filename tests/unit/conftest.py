@@ -71,6 +71,36 @@ def captured(tmp_path):
     return unpack
 
 
+@pytest.fixture
+def numa_host(tmp_path):
+    """Four CPUs with SMT siblings on two NUMA nodes of 2 GiB, a card at node 1; the kernel tells what it was built with."""
+    host = CapturedHost(tmp_path / "numa", read_only=False)
+    cpu, node = "/sys/devices/system/cpu", "/sys/devices/system/node"
+    for name, text in {"present": "0-3", "online": "0-3", "possible": "0-3", "isolated": "", "nohz_full": "(null)"}.items():
+        host.write(f"{cpu}/{name}", text + "\n")
+    for number in range(4):
+        first = number - number % 2
+        host.write(f"{cpu}/cpu{number}/topology/core_cpus_list", f"{first}-{first + 1}\n")
+        host.write(f"{cpu}/cpu{number}/topology/physical_package_id", f"{number // 2}\n")
+    for number in range(2):
+        host.write(f"{node}/node{number}/cpulist", f"{2 * number}-{2 * number + 1}\n")
+        host.write(f"{node}/node{number}/meminfo", f"Node {number} MemTotal:  2097152 kB\nNode {number} MemFree:  1835008 kB\n")
+        for size in (2048, 1048576):
+            host.write(f"{node}/node{number}/hugepages/hugepages-{size}kB/nr_hugepages", "0\n")
+            host.write(f"{node}/node{number}/hugepages/hugepages-{size}kB/free_hugepages", "0\n")
+    for size in (2048, 1048576):
+        host.write(f"/sys/kernel/mm/hugepages/hugepages-{size}kB/nr_hugepages", "0\n")
+    for nic, at in {"eth0": "-1", "eth1": "1"}.items():
+        host.write(f"/sys/class/net/{nic}/device/numa_node", f"{at}\n")
+        host.write(f"/sys/class/net/{nic}/operstate", "up\n")
+    host.write("/sys/class/net/lo/operstate", "unknown\n")
+    host.write("/proc/meminfo", "MemTotal:  4194304 kB\nMemAvailable:  3670016 kB\n")
+    host.write("/proc/sys/kernel/osrelease", "6.12.48+deb13-amd64\n")
+    host.write("/boot/config-6.12.48+deb13-amd64",
+               "CONFIG_CPU_ISOLATION=y\nCONFIG_NO_HZ_FULL=y\nCONFIG_RCU_NOCB_CPU=y\nCONFIG_HUGETLBFS=y\n# CONFIG_PREEMPT_RT is not set\n")
+    return host
+
+
 class FakeSystemd:
     """systemctl over units in memory; it stands where `module.run_command` does."""
 
