@@ -30,13 +30,19 @@ def refuse_disruption(guard: dict[str, Any] | None, plan: Plan, host: Host, run_
 
     guard: option of GUARD_SPEC; None for a program that holds no lease. Asked only when something would change.
     """
-    if guard is None or guard["allow_disruption"] or not plan.changed:
+    if guard is not None and plan.changed:
+        refuse_while_trading(guard, [difference.path for difference in plan.differences], host, run_command)
+
+
+def refuse_while_trading(guard: dict[str, Any], changes: list[str], host: Host, run_command: RunCommand) -> None:
+    """Raise HostError when the running engine holds a lease, or may hold one; changes: what would be disturbed, for the message."""
+    if guard["allow_disruption"]:
         return
     # Before READY an engine is standby by construction; once systemd calls it active, only its own answer counts.
     unit = _unit(guard["service"], host, run_command)
     if unit not in ("active", "reloading", "deactivating"):
         return
-    what = ", ".join(difference.path for difference in plan.differences[:3]) + (", …" if len(plan.differences) > 3 else "")
+    what = ", ".join(changes[:3]) + (", …" if len(changes) > 3 else "")
     try:
         status = guarded_api(guard, host).status()
     except (EngineUnreachable, EngineRefused) as silent:
