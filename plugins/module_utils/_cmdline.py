@@ -1,0 +1,232 @@
+# Copyright: (c) hft.ops contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to hft.ops. One owner's arguments of the kernel's command line: checked, written, and how each stands in its three layers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.hft.ops.plugins.module_utils._boot_grub import Grub
+from ansible_collections.hft.ops.plugins.module_utils._boot_loader import BootLoader, boot_loader
+from ansible_collections.hft.ops.plugins.module_utils._boot_owned import variable
+from ansible_collections.hft.ops.plugins.module_utils._boot_trial import OWNER as TRIAL
+from ansible_collections.hft.ops.plugins.module_utils._boot_trial import BootTrial
+from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_list
+from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
+from ansible_collections.hft.ops.plugins.module_utils._item import (
+    APPLIED,
+    DRIFTED,
+    FAILED,
+    NOT_APPLICABLE,
+    PENDING_REBOOT,
+    Item,
+    reboot_result,
+)
+from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import (
+    CPU_KEYS,
+    LIMIT_BYTES,
+    Argument,
+    cpu_argument,
+    line_of,
+    meaning,
+    parsed,
+    with_key,
+    wrong_form,
+)
+from ansible_collections.hft.ops.plugins.module_utils._kernel_config import KernelConfig
+from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
+from ansible_collections.hft.ops.plugins.module_utils._topology import listed
+
+_NEEDS = {"isolcpus": "CPU_ISOLATION", "nohz_full": "NO_HZ_FULL", "rcu_nocbs": "RCU_NOCB_CPU", "rcu_nocb_poll": "RCU_NOCB_CPU",
+          "hugepages": "HUGETLBFS", "hugepagesz": "HUGETLBFS", "default_hugepagesz": "HUGETLBFS"}
+_LIVE = {"isolcpus": "/sys/devices/system/cpu/isolated", "nohz_full": "/sys/devices/system/cpu/nohz_full"}
+_TUNED = "/etc/tuned/bootcmdline"
+
+
+@dataclass(frozen=True)
+class Key:
+    """All that one owner wants of one key. absent: why this kernel cannot take it."""
+
+    name: str
+    arguments: tuple[Argument, ...]
+    action: str
+    absent: str | None = None
+
+    def fits(self, line: list[Argument], last: int) -> bool:
+        found = [meaning(one, last) for one in with_key(line, self.name)]
+        wanted = [meaning(one, last) for one in self.arguments]
+        if self.action == "add":
+            return all(one in found for one in wanted)
+        return found == wanted
+
+
+def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Plan) -> dict[str, Any]:
+    """Plan and, outside check mode, run; returns the keys of kernel_cmdline's result."""
+    last = _last_cpu(host)
+    keys, problems = _wanted(params, host, last)
+    if problems:
+        raise HostError("; ".join(problems))
+    loader, missing = boot_loader(host, run_command)
+    if loader is None:
+        return _result([_item(key, None, host, last, missing) for key in keys], None, host, False)
+    owner, removed = params["name"], params["state"] == "absent"
+    keys = [_on_kernel(key, params, KernelConfig(host, params["kernel_release"] or _release(loader, host))) for key in keys]
+    stated = [] if removed else [key for key in keys if key.absent is None]
+    before = loader.owned(owner)
+    if stated:
+        _refuse_conflicts(loader, owner, stated, before, host)
+    loader.stage(plan, owner, [one for key in params["arguments"] if not removed for one in _argument(key, stated)],
+                 [key.name for key in stated if key.action != "add"])
+    trial = BootTrial(host, run_command, loader) if isinstance(loader, Grub) else None
+    impossible = trial.impossible() if trial else getattr(loader, "no_trial", "")
+    if trial is not None:
+        _stage_trial(params, loader, trial, impossible, plan)
+    plan.run(lambda: _verify(stated, loader, owner, last))
+    fell_back = trial is not None and trial.fell_back
+    gone = [Key(one.key, (), "remove") for one in before if not any(one.key == key.name for key in keys)]
+    items = [_removed(key, loader, host) if removed else _item(key, loader, host, last, None, fell_back) for key in keys]
+    items += [_removed(key, loader, host) for key in dict.fromkeys(gone)]
+    if trial is not None and params["fallback"] and not removed:
+        items.append(trial.item(impossible))
+    return _result(items, loader, host, fell_back)
+
+
+def _stage_trial(params: dict[str, Any], loader: BootLoader, trial: BootTrial, impossible: str | None, plan: Plan) -> None:
+    """A change is tried once; with the last owner goes the machinery for it."""
+    if params["state"] == "absent" and not set(loader.owners()) - {params["name"], TRIAL}:
+        trial.disarm(plan)
+    elif params["fallback"] and impossible is None and (plan.differences or (params["retry"] and trial.fell_back)):
+        trial.arm(plan)
+
+
+def _verify(stated: list[Key], loader: BootLoader, owner: str, last: int) -> None:
+    line = parsed(loader.command_line)
+    for key in stated:
+        if not key.fits(line, last):
+            found = line_of(with_key(line, key.name)) or "none"
+            raise HostError(f"{key.name}: {loader.path(owner)} was written, but the default entry has {found}; "
+                            "look for what changes it, such as a file in /etc/default/grub.d")
+
+
+def _argument(given: dict[str, Any], stated: list[Key]) -> list[Argument]:
+    """The word for one given argument; none when its key is removed, or not for this kernel."""
+    one = Argument(given["name"], given["value"])
+    return [one] if any(one in key.arguments for key in stated) else []
+
+
+def _wanted(params: dict[str, Any], host: Host, last: int) -> tuple[list[Key], list[str]]:
+    problems = []
+    if not re.fullmatch(r"[a-z0-9_]+", params["name"]) or params["name"] == TRIAL:
+        problems.append(f"name {params['name']!r}: expected lower case letters, digits and _, such as cpu_isolation")
+    by_key: dict[str, list[tuple[Argument, str]]] = {}
+    for given in params["arguments"]:
+        one, action = Argument(given["name"], given["value"]), given["action"]
+        wrong = wrong_form(one) or _wrong_cpus(one, host, last)
+        if wrong:
+            problems.append(f"arguments: {wrong}")
+        if action == "remove" and one.value is not None:
+            problems.append(f"arguments: {one.name}: action remove takes no value; it keeps out every value of the key")
+        by_key.setdefault(one.key, []).append((one, action))
+    keys = []
+    for name, found in by_key.items():
+        if len({action for _one, action in found}) > 1 or (found[0][1] == "remove" and len(found) > 1):
+            problems.append(f"arguments: {name}: stands several times with different actions; choose one")
+        keys.append(Key(name, tuple(one for one, action in found if action != "remove"), found[0][1]))
+    return keys, problems
+
+
+def _wrong_cpus(one: Argument, host: Host, last: int) -> str | None:
+    if one.key not in CPU_KEYS or one.value is None:
+        return None
+    try:
+        _flags, cpus = cpu_argument(one, last)
+    except ValueError as wrong:
+        return f"{one.name}: {wrong}"
+    absent = cpus - (listed(host, "/sys/devices/system/cpu/present") or cpus)
+    return f"{one.name}: CPU {cpu_list(absent)}: not present; this host has 0-{last}" if absent else None
+
+
+def _on_kernel(key: Key, params: dict[str, Any], config: KernelConfig) -> Key:
+    options = [given["needs"] for given in params["arguments"] if given["needs"] and Argument(given["name"]).key == key.name]
+    option = (options or [_NEEDS.get(key.name)])[0]
+    missing = config.missing(option) if option and key.action != "remove" else None
+    return Key(key.name, key.arguments, key.action, missing and f"{missing}, so this kernel ignores it")
+
+
+def _release(loader: BootLoader, host: Host) -> str | None:
+    """The kernel that boots by default, when its build options can be read; else the running one counts."""
+    image = next((one.value or "" for one in parsed(loader.command_line) if one.name == "BOOT_IMAGE"), "")
+    release = image.rpartition("vmlinuz-")[2]
+    return release if release and KernelConfig(host, release).path else None
+
+
+def _refuse_conflicts(loader: BootLoader, owner: str, stated: list[Key], before: list[Argument], host: Host) -> None:
+    problems = loader.conflicts(owner)
+    names = {key.name for key in stated if key.action != "add"}
+    for other, theirs in loader.owners().items():
+        if other not in (owner, TRIAL) and names & theirs:
+            problems.append(f"{', '.join(sorted(names & theirs))}: {loader.path(other)} states it too; keep it in one of the two")
+    tuned = {one.key for one in parsed(variable(host.read(_TUNED), "TUNED_BOOT_CMDLINE"))}
+    if names & tuned:
+        problems.append(f"{', '.join(sorted(names & tuned))}: tuned sets it too ({_TUNED}); run tuned-adm off, or leave it to tuned")
+    line = [one for one in parsed(loader.command_line) if one not in before and one.key not in names]
+    whole = line_of([*line, *(one for key in stated for one in key.arguments)])
+    if len(whole.encode()) > LIMIT_BYTES:
+        problems.append(f"the command line would have {len(whole.encode())} bytes, of which the kernel reads {LIMIT_BYTES}; "
+                        "leave arguments out, or write CPUs as ranges")
+    if problems:
+        raise HostError("; ".join(problems))
+
+
+def _item(key: Key, loader: BootLoader | None, host: Host, last: int, missing: str | None, fell_back: bool = False) -> Item:
+    booted_line = parsed(host.read("/proc/cmdline") or "")
+    line = None if loader is None else parsed(loader.command_line)
+    wanted = line_of(key.arguments) if key.arguments else None
+    persisted = None if line is None else line_of(with_key(line, key.name)) or None
+    booted = line_of(with_key(booted_line, key.name)) or None
+    live = listed(host, _LIVE[key.name]) if key.name in _LIVE else None
+    status, reason = APPLIED, ""
+    if missing is not None or key.absent is not None:
+        status, reason = NOT_APPLICABLE, missing or key.absent or ""
+    elif line is None or not key.fits(line, last):
+        status = DRIFTED
+    elif not key.fits(booted_line, last):
+        status, reason = PENDING_REBOOT, f"booted with {booted or 'none'}"
+        if fell_back:
+            status, reason = FAILED, "the boot with it did not come up, and the host runs the entry before; change it, or set retry"
+    elif live is not None and key.arguments and not _took(key, live, last):
+        status, reason = FAILED, f"booted with it, but {_LIVE[key.name]} says {cpu_list(live) or 'none'}"
+    return Item(key.name, status, wanted, persisted, booted, None if live is None else cpu_list(live), reason)
+
+
+def _took(key: Key, live: frozenset[int], last: int) -> bool:
+    flags, cpus = cpu_argument(key.arguments[-1], last)
+    return live == cpus or (key.name == "isolcpus" and "domain" not in flags)
+
+
+def _removed(key: Key, loader: BootLoader, host: Host) -> Item:
+    """A key that is no longer stated: what others give it is what the next boot gets."""
+    persisted = line_of(with_key(parsed(loader.command_line), key.name)) or None
+    booted = line_of(with_key(parsed(host.read("/proc/cmdline") or ""), key.name)) or None
+    if persisted == booted:
+        return Item(key.name, APPLIED, None, persisted, booted)
+    return Item(key.name, PENDING_REBOOT, None, persisted, booted, reason=f"is no longer stated; booted with {booted or 'none'}")
+
+
+def _last_cpu(host: Host) -> int:
+    return max(listed(host, "/sys/devices/system/cpu/present") or {0})
+
+
+def _result(items: list[Item], loader: BootLoader | None, host: Host, fell_back: bool) -> dict[str, Any]:
+    booted = (host.read("/proc/cmdline") or "").strip()
+    return {
+        "items": [item.shown() for item in items],
+        "boot_loader": None if loader is None else loader.name,
+        "command_line": {"persisted": None if loader is None else loader.command_line, "booted": booted},
+        "fell_back": fell_back,
+        **reboot_result(items),
+    }
