@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_list, cpu_set
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
+from ansible_collections.hft.ops.plugins.module_utils._topology import listed
 
 _CPU = "/sys/devices/system/cpu"
 
@@ -18,12 +19,7 @@ def online(host: Host) -> frozenset[int]:
 
 def isolated(host: Host) -> frozenset[int]:
     """CPUs that the kernel keeps for pinned threads (isolcpus) or without a tick (nohz_full), as it says itself."""
-    found: frozenset[int] = frozenset()
-    for name in ("isolated", "nohz_full"):
-        text = (host.read(f"{_CPU}/{name}") or "").strip()
-        # Without nohz_full= the kernel prints (null).
-        found |= cpu_set(text) if text and text != "(null)" else frozenset()
-    return found
+    return frozenset().union(*(listed(host, f"{_CPU}/{name}") or () for name in ("isolated", "nohz_full")))
 
 
 def chosen(host: Host, option: str, text: str) -> frozenset[int]:
