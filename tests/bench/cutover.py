@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import random
+import socket
 import subprocess
 import sys
 import time
@@ -66,7 +67,6 @@ class Engines:
     """The two engines, asked through SSH tunnels; one of them holds."""
 
     def __init__(self) -> None:
-        self._port = 18080
         self.api: dict[str, EngineApi] = {}
 
     @contextlib.contextmanager
@@ -74,9 +74,9 @@ class Engines:
         """delay_ms: added to a round trip from here to them, and to nothing else."""
         with contextlib.ExitStack() as tunnels:
             for name in (_BLUE, _GREEN):
-                self._port += 1
-                tunnels.enter_context(_tunnel(name, self._port, delay_ms))
-                self.api[name] = EngineApi("127.0.0.1", self._port, timeout_s=10)
+                port = _free_port()
+                tunnels.enter_context(_tunnel(name, port, delay_ms))
+                self.api[name] = EngineApi("127.0.0.1", port, timeout_s=10)
             yield self
 
     def holder(self) -> str:
@@ -103,6 +103,12 @@ class Engines:
         raise LabError(f"transfer {name}: {taker} does not trade; look at GET /api/v1/transfer of both engines")
 
 
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 @contextlib.contextmanager
 def _tunnel(host: str, port: int, delay_ms: float) -> Iterator[None]:
     ssh = _ROOT / ".lab" / "ssh"
@@ -112,24 +118,26 @@ def _tunnel(host: str, port: int, delay_ms: float) -> Iterator[None]:
                 "-o", f"HostKeyAlias={address}", "-o", "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes",
                 "-o", "ExitOnForwardFailure=yes", "-L", f"127.0.0.1:{port}:127.0.0.1:8080",
                 f"deploy@{'127.0.0.1' if delay_ms else address}"]
-        with _running(argv):
-            _answers(host, port)
+        with _running(argv) as process:
+            _answers(host, port, process)
             yield
 
 
 @contextlib.contextmanager
-def _running(argv: list[str]) -> Iterator[None]:
+def _running(argv: list[str]) -> Iterator[subprocess.Popen]:
     process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait()
 
 
-def _answers(host: str, port: int) -> None:
+def _answers(host: str, port: int, tunnel: subprocess.Popen) -> None:
     api = EngineApi("127.0.0.1", port, timeout_s=2)
     for _ in range(100):
+        if tunnel.poll() is not None:
+            break
         with contextlib.suppress(Exception):
             api.status()
             return
