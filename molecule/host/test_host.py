@@ -15,6 +15,10 @@ _VARIABLES = {
     "time_sync_adjust_clock": False,
     "sysctl_extra_settings": {"net.ipv4.tcp_mtu_probing": 1},
     "limits_units": [{"name": "ssh.service", "limits": {"nofile": "1024:10000"}}],
+    "base_mounts": [{"where": "/srv/hft-ticks", "what": "tmpfs", "type": "tmpfs", "options": "size=16M"}],
+    "base_network_files": {"/etc/systemd/network/60-hft.network": "[Match]\nName=none\n"},
+    "base_network_apply": [["true"]],
+    "base_network_return_after_s": 600,
 }
 _TASKS = [{"name": role, "ansible.builtin.import_role": {"name": f"hft.ops.{role}"}} for role in _ROLES]
 
@@ -112,6 +116,52 @@ def test_logs_are_rotated_while_the_writer_keeps_its_file(host):
     host.check_output(f"rm {log} {log}.1")
 
 
+def test_a_mount_is_there_and_takes_its_options_up_while_it_is_used(host, converge):
+    assert host.mount_point("/srv/hft-ticks").options.count("size=16384k") == 1
+    holder = host.check_output("cd /srv/hft-ticks && nohup sleep 600 >/dev/null 2>&1 & echo $!")
+    smaller = json.dumps({"base_mounts": [{**_VARIABLES["base_mounts"][0], "options": "size=8M"}]})
+    assert ("Take up the options of the mounts", "srv-hft\\x2dticks.mount") in converge("--extra-vars", smaller)
+    assert "size=8192k" in host.mount_point("/srv/hft-ticks").options
+    host.check_output(f"kill {holder}")
+    converge()
+
+
+def test_a_network_that_was_reached_anew_stays(host):
+    assert host.file("/etc/systemd/network/60-hft.network").content_string == "[Match]\nName=none\n"
+    assert not host.service("hft-network-return.timer").is_running
+
+
+def test_a_network_that_nobody_confirms_is_the_old_one_again(host, play):
+    """The link that the files bring up is down for as long as nobody comes back."""
+    host.check_output("ip link add hft0 type dummy && ip link set hft0 up")
+    task = {"name": "Cut off", "hft.ops.network_config": {
+        "files": {"/etc/systemd/network/60-hft.network": "another\n"}, "return_after_s": 10, "apply_after_s": 1,
+        "apply": [["sh", "-c", "grep -q another /etc/systemd/network/60-hft.network && ip link set hft0 down || ip link set hft0 up"]]}}
+    assert play("mol-01", [task]).returncode == 0
+    assert host.file("/etc/systemd/network/60-hft.network").content_string == "another\n"
+    wait = "for i in $(seq 1 300); do ip link show hft0 | grep -q '{}' && exit 0; sleep 0.1; done; exit 1"
+    host.check_output(wait.format("state DOWN"))
+    host.check_output(wait.format(",UP"))
+    assert host.file("/etc/systemd/network/60-hft.network").content_string == "[Match]\nName=none\n"
+    host.check_output("ip link del hft0")
+
+
+def test_the_record_says_what_was_changed_and_undo_gives_the_host_back(host, play, converge):
+    """Everything that the roles did, back by the record that they left on the host; then the roles again."""
+    undo = [{"name": "Undo", "ansible.builtin.import_role": {"name": "hft.ops.host_undo"}}]
+    assert "vm.swappiness" in host.file("/var/lib/hft_ops/changes.jsonl").content_string
+    done = play("mol-01", undo)
+    assert done.returncode == 0, done.stdout + done.stderr
+    gone = ("/etc/sysctl.d/90-hft.conf", "/etc/security/limits.d/90-hft.conf", "/etc/systemd/journald.conf.d/90-hft.conf",
+            "/etc/systemd/system/srv-hft\\x2dticks.mount", "/etc/systemd/network/60-hft.network")
+    assert not [path for path in gone if host.file(path).exists]
+    assert not host.service("apt-daily.timer").is_masked
+    assert not host.package("chrony").is_installed
+    assert "changed=0" in play("mol-01", undo).stdout
+    assert converge()
+    assert converge() == set()
+
+
 @pytest.mark.long
 def test_only_what_was_broken_by_hand_is_repaired_and_check_mode_says_so_before(host, converge):
     host.check_output("echo 'vm.swappiness = 60' >> /etc/sysctl.d/90-hft.conf")
@@ -123,7 +173,7 @@ def test_only_what_was_broken_by_hand_is_repaired_and_check_mode_says_so_before(
         ("Configure | limits of sessions and services", "/etc/security/limits.d/90-hft.conf (mode)"),
         ("Service | chrony on, other time daemons off", "chrony.service"),
         ("Install | packages of every host", "logrotate"),
-        ("Service | log rotation on, unwanted units off", "logrotate.timer"),
+        ("Service | log rotation on, unwanted units off, mounts there", "logrotate.timer"),
     }
     assert converge("--check") == broken
     assert converge() == broken
