@@ -24,6 +24,8 @@ MENU = "/boot/grub/grub.cfg"
 ENVIRONMENT = "/boot/grub/grubenv"
 FOLDER = "/etc/default/grub.d"
 PROGRAM = "/usr/sbin/update-grub"
+_DEFAULT = f"{FOLDER}/60-hft-boot_kernel.cfg"
+_DEFAULT_HEADER = "# Managed by hft.ops.boot_kernel as a whole: edits are removed by the next run.\n"
 _OWNED = re.compile(r"60-hft-([a-z0-9_]+)\.cfg")
 _LATER = re.compile(r"^\s*(?:export\s+)?(GRUB_CMDLINE_LINUX(?:_DEFAULT)?)=(.*)$", re.MULTILINE)
 # Read by the shell of update-grub.
@@ -89,6 +91,28 @@ class Grub:
                         found.append(f"{FOLDER}/{name}: is read after {self.path(owner)} and sets {variable} anew; "
                                      "let it add to what is there, or remove it")
         return found
+
+    def kernels(self) -> dict[str, Entry]:
+        """The entry of each installed kernel, by its release."""
+        found: dict[str, Entry] = {}
+        for entry in self.menu.entries():
+            release = entry.release
+            if release and "recovery" not in entry.id and entry.id != "hft-previous" and (release not in found or release in entry.id):
+                found[release] = entry
+        return found
+
+    @property
+    def default_release(self) -> str | None:
+        return self.default.release
+
+    def stage_default(self, plan: Plan, release: str | None) -> None:
+        """State which kernel boots by default; None leaves it to the rest of the configuration."""
+        file = self._host.owned_file(_DEFAULT)
+        if release is not None and file.before is None and self.default_release == release:
+            return
+        content = None if release is None else f"{_DEFAULT_HEADER}GRUB_DEFAULT={shlex.quote(self.kernels()[release].path)}\n"
+        if plan.file(file, content, 0o644, self._host.system_owner, self._host.system_owner):
+            self.stage_menu(plan)
 
     def stage(self, plan: Plan, owner: str, arguments: list[Argument], keys: Iterable[str]) -> None:
         """State the owner's file; keys: those that no other file may set. No file when there is nothing to say."""

@@ -39,6 +39,16 @@ class Grubby(Ledger):
         self._arguments = parsed(found.get("args", ""))
         self.command_line = f"BOOT_IMAGE={found.get('kernel', '')} root={found.get('root', '')} {line_of(self._arguments)}"
 
+        self.default_release = found.get("kernel", "").rpartition("vmlinuz-")[2] or None
+
+    def kernels(self) -> dict[str, str]:
+        paths = re.findall(r'^kernel="?(.*?)"?$', self._grubby("--info=ALL"), re.MULTILINE)
+        return {path.rpartition("vmlinuz-")[2]: path for path in paths if "rescue" not in path}
+
+    def set_default(self, name: str) -> None:
+        self._grubby(f"--set-default={name}")
+        self.read()
+
     def conflicts(self, _owner: str) -> list[str]:
         return []
 

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 from ansible_collections.hft.ops.plugins.module_utils._boot_grub import Grub
 from ansible_collections.hft.ops.plugins.module_utils._boot_grubby import Grubby
@@ -26,6 +26,10 @@ class BootLoader(Protocol):
     name: str
     command_line: str
 
+    @property
+    def default_release(self) -> str | None: ...
+    def kernels(self) -> Mapping[str, Any]: ...
+    def stage_default(self, plan: Plan, release: str | None) -> None: ...
     def read(self) -> None: ...
     def path(self, owner: str) -> str: ...
     def owned(self, owner: str) -> list[Argument]: ...

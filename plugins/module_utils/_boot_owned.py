@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed
-from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 
 FORM = """\
 # Managed by hft.ops.kernel_cmdline as a whole: edits are removed by the next run.
@@ -22,6 +22,8 @@ FORM = """\
 hft_keys={keys}
 hft_arguments={arguments}
 """
+_DEFAULT = "/var/lib/hft_ops/boot_kernel"
+_DEFAULT_HEADER = "# Managed by hft.ops.boot_kernel as a whole: edits are removed by the next run.\n"
 _FOLDER = "/var/lib/hft_ops/kernel_cmdline"
 
 
@@ -34,8 +36,36 @@ def variable(text: str | None, name: str) -> str:
 class Ledger:
     """The files of a boot loader that has one command line for all owners. replaced: what was taken out of it and comes back."""
 
+    default_release: str | None = None
+
     def __init__(self, host: Host) -> None:
         self._host = host
+
+    def kernels(self) -> dict[str, str]:
+        """What the boot loader calls each installed kernel, by its release."""
+        raise NotImplementedError
+
+    def set_default(self, name: str) -> None:
+        raise NotImplementedError
+
+    def stage_default(self, plan: Plan, release: str | None) -> None:
+        """State which kernel boots by default; None gives back the one that did before."""
+        file = self._host.owned_file(_DEFAULT)
+        before = self.default_release
+        wanted = release or variable(file.before, "hft_before") or before
+        # A kernel that has been removed since cannot be the default again.
+        if wanted != before and wanted in self.kernels():
+            plan.change(Difference("persisted", "default kernel", before, wanted), write=lambda: self._switch(wanted),
+                        undo=lambda: self._switch(before))
+        if release is None:
+            plan.file(file, None)
+        elif wanted != before and file.before is None:
+            owner = self._host.system_owner
+            plan.file(file, f"{_DEFAULT_HEADER}hft_before={shlex.quote(before or '')}\n", 0o644, owner, owner)
+
+    def _switch(self, release: str | None) -> None:
+        if release in self.kernels():
+            self.set_default(self.kernels()[release])
 
     def path(self, owner: str) -> str:
         return f"{_FOLDER}/{owner}"

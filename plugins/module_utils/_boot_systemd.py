@@ -45,6 +45,17 @@ class SystemdBoot(Ledger):
             raise HostError(f"bootctl list: {(err or out).strip() or rc}; mount the EFI system partition and run it on the host")
         default = next((entry for entry in entries if entry.get("isDefault")), {})
         self.command_line = default.get("options", "")
+        self._ids = {entry["version"]: entry["id"] for entry in entries if entry.get("version") and entry.get("id")}
+        self.default_release = default.get("version")
+
+    def kernels(self) -> dict[str, str]:
+        return self._ids
+
+    def set_default(self, name: str) -> None:
+        rc, out, err = self._run_command(["bootctl", "set-default", name])
+        if rc != 0:
+            raise HostError(f"bootctl set-default {name}: {(err or out).strip() or rc}; are EFI variables writable?")
+        self.read()
 
     def conflicts(self, _owner: str) -> list[str]:
         return []

@@ -30,6 +30,11 @@ class Entry:
         return found[2] if found else ""
 
     @property
+    def release(self) -> str | None:
+        """The release of its kernel, None where the file's name does not tell."""
+        return self.kernel.rpartition("vmlinuz-")[2] or None
+
+    @property
     def arguments(self) -> str:
         found = _LINUX.search(self.text)
         return found[3].strip() if found else ""

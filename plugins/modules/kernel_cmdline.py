@@ -72,6 +72,7 @@ options:
 notes:
   - Proven with GRUB on Debian 13. grubby and systemd-boot are believed, without O(fallback).
 seealso:
+  - module: hft.ops.boot_kernel
   - module: hft.ops.cpu_plan
 """
 
