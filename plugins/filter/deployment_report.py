@@ -42,8 +42,9 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.hft.ops.plugins.plugin_utils._json_schema import RecordWrong
 from ansible_collections.hft.ops.plugins.plugin_utils._report_page import page
-from ansible_collections.hft.ops.plugins.plugin_utils._report_record import RecordWrong, check
+from ansible_collections.hft.ops.plugins.plugin_utils._report_record import check
 
 
 def deployment_report(record: dict[str, Any]) -> str:

@@ -6,64 +6,27 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from functools import lru_cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
+from ansible_collections.hft.ops.plugins.plugin_utils._html import document, facts, section, table, text, words
 from ansible_collections.hft.ops.plugins.plugin_utils._report_timeline import Band, Bar, duration, sparkline, timeline
 
-_STYLE = Path(__file__).resolve().parent / "_report_style.css"
 # What a word means to somebody who looks for one second.
 _MOOD = {"done": "good", "rolled_back": "care", "refused": "care", "aborted": "care", "failed": "bad",
          "pass": "good", "fail": "bad", "overridden": "care", "skipped": "",
          "successful": "good", "inconclusive": "care", "error": "care"}
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-
-@lru_cache(maxsize=1)
-def _style() -> str:
-    return _STYLE.read_text(encoding="utf-8")
 
 
 def page(record: dict[str, Any]) -> str:
-    title = f"{_words(record['action'])}: {_words(record['verdict'])}"
+    title = f"{words(record['action'])}: {words(record['verdict'])}"
     body = [_head(record, title), _facts(record), _pictures(record), _gates(record), _watch(record), _phases(record), _hosts(record),
             f"<footer>Record {escape(record['id'])}, schema {record['schema']}. Times are UTC.</footer>"]
-    return "\n".join([
-        "<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{escape(_POLICY)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">', '<link rel="icon" href="data:,">',
-        f"<title>{escape(title)}</title>", f"<style>\n{_style()}</style>", "</head>",
-        "<body>", *filter(None, body), "</body>", "</html>", ""])
-
-
-def _words(name: Any) -> str:
-    return str(name).replace("_", " ")
-
-
-def _text(value: Any) -> str:
-    """A value for a person, escaped."""
-    if value is None or value == "":
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return escape(f"{value:g}" if isinstance(value, float) else str(value))
+    return document(title, body)
 
 
 def _verdict(word: str) -> str:
-    return f'<td class="verdict {_MOOD.get(word, "")}">{escape(_words(word))}</td>'
-
-
-def _table(heads: list[str], rows: list[list[str]]) -> str:
-    """Cells are HTML already; those that bring their own <td> keep it."""
-    lines = ["<tr>" + "".join(cell if cell.startswith("<td") else f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows]
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    return "\n".join(['<div class="scroll"><table>', f"<thead><tr>{head}</tr></thead>", "<tbody>", *lines, "</tbody></table></div>"])
-
-
-def _section(title: str, *parts: str) -> str:
-    return "\n".join([f"<h2>{escape(title)}</h2>", *parts])
+    return f'<td class="verdict {_MOOD.get(word, "")}">{escape(words(word))}</td>'
 
 
 def _head(record: dict[str, Any], title: str) -> str:
@@ -79,7 +42,7 @@ def _head(record: dict[str, Any], title: str) -> str:
 def _facts(record: dict[str, Any]) -> str:
     orders = record.get("orders") or {}
     took = (_moment(record["finished_at"]) - _moment(record["started_at"])).total_seconds()
-    facts = [
+    pairs = [
         ("Gap without orders", duration(record["gap_ms"] * 1000) if record.get("gap_ms") is not None else None, "big"),
         ("Whole run", duration(max(0.0, took) * 1e6), "big"),
         ("Orders a second before → after", " → ".join(_plain(orders.get(key)) for key in ("before", "after")) if orders else None, ""),
@@ -91,8 +54,7 @@ def _facts(record: dict[str, Any]) -> str:
         ("Approvals", ", ".join(_approval(one) for one in record.get("approvals") or []), ""),
         ("Strategies", ", ".join(record.get("strategies") or []), ""),
     ]
-    cells = [f'<div><dt>{escape(name)}</dt><dd class="{kind}">{_text(value)}</dd></div>' for name, value, kind in facts if value]
-    return "\n".join(["<dl>", *cells, "</dl>"])
+    return facts(pairs)
 
 
 def _plain(value: float | None) -> str:
@@ -114,7 +76,7 @@ def _approval(one: str | dict[str, Any]) -> str:
 
 
 def _bars(record: dict[str, Any], *parts: str) -> list[Bar]:
-    bars = [Bar(one["part"], _words(one["phase"]) if one["part"] == "play" else f"{one['part']}: {_words(one['phase'])}", one["at_us"],
+    bars = [Bar(one["part"], words(one["phase"]) if one["part"] == "play" else f"{one['part']}: {words(one['phase'])}", one["at_us"],
                 one.get("took_us") or 0) for one in record.get("phases") or [] if one["part"] in parts]
     return sorted(bars, key=lambda one: (one.at_us, one.end_us))
 
@@ -136,10 +98,10 @@ def _pictures(record: dict[str, Any]) -> str:
     parts = []
     if play:
         band = Band("transfer", min(one.at_us for one in inner), max(one.end_us for one in inner)) if inner else None
-        parts.append(_section("The run", f'<div class="scroll">{timeline("run", "Phases of the run", play, band)}</div>'))
+        parts.append(section("The run", f'<div class="scroll">{timeline("run", "Phases of the run", play, band)}</div>'))
     if inner:
         picture = timeline("transfer", "Phases of the transfer, giver and taker", inner, gap(record, inner))
-        parts.append(_section("The transfer", f'<div class="scroll">{picture}</div>',
+        parts.append(section("The transfer", f'<div class="scroll">{picture}</div>',
                               "<p class=\"key\">Each part by the clock of its own host; the gap by the log of the venue.</p>"))
     return "\n".join(parts)
 
@@ -151,9 +113,9 @@ def _gates(record: dict[str, Any]) -> str:
     gates = record.get("gates") or []
     if not gates:
         return ""
-    rows = [[_text(one["gate"]), _text(one.get("asked")), _text(one.get("found")), _verdict(one["verdict"]), _text(one.get("reason"))]
+    rows = [[text(one["gate"]), text(one.get("asked")), text(one.get("found")), _verdict(one["verdict"]), text(one.get("reason"))]
             for one in gates]
-    return _section("Gates", _table(["Gate", "Asked", "Found", "Verdict", "Reason"], rows))
+    return section("Gates", table(["Gate", "Asked", "Found", "Verdict", "Reason"], rows))
 
 
 def _watch(record: dict[str, Any]) -> str:
@@ -163,10 +125,10 @@ def _watch(record: dict[str, Any]) -> str:
     rows = []
     for one in watch.get("metrics") or []:
         counts = ", ".join(f"{number} {phase}" for phase, number in (one.get("counts") or {}).items() if number)
-        name = f"{_text(one.get('name'))}{' (dry run)' if one.get('dry_run') else ''}<br><code>{_text(one.get('query'))}</code>"
-        rows.append([name, sparkline(_values(one)), _text(counts), _verdict(str(one.get("verdict"))), _text(one.get("reason"))])
-    return _section("Watch", f"<p>{escape(_words(watch.get('verdict')))}: {_text(watch.get('reason'))}</p>",
-                    _table(["Metric", "Measured", "Measurements", "Verdict", "Reason"], rows) if rows else "")
+        name = f"{text(one.get('name'))}{' (dry run)' if one.get('dry_run') else ''}<br><code>{text(one.get('query'))}</code>"
+        rows.append([name, sparkline(_values(one)), text(counts), _verdict(str(one.get("verdict"))), text(one.get("reason"))])
+    return section("Watch", f"<p>{escape(words(watch.get('verdict')))}: {text(watch.get('reason'))}</p>",
+                    table(["Metric", "Measured", "Measurements", "Verdict", "Reason"], rows) if rows else "")
 
 
 def _values(metric: dict[str, Any]) -> list[tuple[float, str]]:
@@ -181,12 +143,12 @@ def _values(metric: dict[str, Any]) -> list[tuple[float, str]]:
 
 def _phases(record: dict[str, Any]) -> str:
     phases = sorted(record.get("phases") or [], key=lambda one: one["at_us"])
-    rows = [[_text(one["part"]), _text(_words(one["phase"])), f'<td class="number">{one["at_us"] / 1e6:.6f}</td>',
+    rows = [[text(one["part"]), text(words(one["phase"])), f'<td class="number">{one["at_us"] / 1e6:.6f}</td>',
              f'<td class="number">{"-" if one.get("took_us") is None else duration(one["took_us"])}</td>'] for one in phases]
-    return _section("Phases", _table(["Part", "Phase", "Began, s", "Took"], rows)) if rows else ""
+    return section("Phases", table(["Part", "Phase", "Began, s", "Took"], rows)) if rows else ""
 
 
 def _hosts(record: dict[str, Any]) -> str:
-    rows = [[_text(one["host"]), _text(one.get("role")), _text(one.get("version")), f"<code>{_text(one.get('sha256'))}</code>"]
+    rows = [[text(one["host"]), text(one.get("role")), text(one.get("version")), f"<code>{text(one.get('sha256'))}</code>"]
             for one in record.get("hosts") or []]
-    return _section("Hosts", _table(["Host", "Role", "Version", "sha256"], rows)) if rows else ""
+    return section("Hosts", table(["Host", "Role", "Version", "sha256"], rows)) if rows else ""

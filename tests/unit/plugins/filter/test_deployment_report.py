@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hft.ops.plugins.filter.deployment_report import deployment_report
+from ansible_collections.hft.ops.plugins.plugin_utils._json_schema import KEYWORDS
 from ansible_collections.hft.ops.plugins.plugin_utils._report_page import gap
-from ansible_collections.hft.ops.plugins.plugin_utils._report_record import KEYWORDS, schema
+from ansible_collections.hft.ops.plugins.plugin_utils._report_record import schema
 from ansible_collections.hft.ops.plugins.plugin_utils._report_timeline import Bar, duration, sparkline, ticks, timeline
 
 _RECORD = json.loads((Path(__file__).parent / "deployment_record.json").read_text())
