@@ -64,35 +64,81 @@ class Key:
         return found == wanted
 
 
+class CommandLine:
+    """What one owner wants of the command line. Raises HostError for all that is wrong with it, before anything is staged.
+
+    params: the options of kernel_cmdline. missing: why this host has no boot loader that is known.
+    """
+
+    def __init__(self, params: dict[str, Any], host: Host, run_command: RunCommand) -> None:
+        self._params, self._host, self._run_command = params, host, run_command
+        self._owner, self._removed = params["name"], params["state"] == "absent"
+        self._last = _last_cpu(host)
+        self.keys, problems = _wanted(params, host, self._last)
+        if problems:
+            raise HostError("; ".join(problems))
+        self.loader, self.missing = boot_loader(host, run_command)
+        self._trial: BootTrial | None = None
+        self._impossible: str | None = None
+        self._before: list[Argument] = []
+        self._stated: list[Key] = []
+        if self.loader is not None:
+            config = KernelConfig(host, params["kernel_release"] or _release(self.loader, host))
+            self.keys = [_on_kernel(key, params, config) for key in self.keys]
+            self._before = self.loader.owned(self._owner)
+            self._stated = [] if self._removed else [key for key in self.keys if key.absent is None]
+            if self._stated:
+                _refuse_conflicts(self.loader, self._owner, self._stated, self._before, host)
+
+    def stage(self, plan: Plan) -> None:
+        """State the files, and the trial of what they change."""
+        if self.loader is None:
+            return
+        words = [] if self._removed else [Argument(given["name"], given["value"]) for given in self._params["arguments"]]
+        arguments = [one for one in words if any(one in key.arguments for key in self._stated)]
+        self.loader.stage(plan, self._owner, arguments, [key.name for key in self._stated if key.action != "add"])
+        self._impossible = getattr(self.loader, "no_trial", None)
+        if isinstance(self.loader, Grub):
+            self._trial = BootTrial(self._host, self._run_command, self.loader)
+            self._impossible = self._trial.impossible()
+            _stage_trial(self._params, self.loader, self._trial, self._impossible, plan)
+
+    def verify(self) -> None:
+        """After the writes: HostError when the default entry did not become what was wanted."""
+        if self.loader is not None:
+            _verify(self._stated, self.loader, self._owner, self._last)
+
+    @property
+    def fell_back(self) -> bool:
+        return self._trial is not None and self._trial.fell_back
+
+    def items(self) -> list[Item]:
+        """How each key stands, those that are no longer wanted after the others, and the fallback."""
+        if self.loader is None:
+            return [_item(key, None, self._host, self._last, self.missing) for key in self.keys]
+        gone = dict.fromkeys(Key(one.key, (), "remove") for one in self._before if not any(one.key == key.name for key in self.keys))
+        items = [_removed(key, self.loader, self._host) if self._removed
+                 else _item(key, self.loader, self._host, self._last, None, self.fell_back) for key in self.keys]
+        items += [_removed(key, self.loader, self._host) for key in gone]
+        if self._trial is not None and self._params["fallback"] and not self._removed:
+            items.append(self._trial.item(self._impossible))
+        return items
+
+
 def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Plan) -> dict[str, Any]:
     """Plan and, outside check mode, run; returns the keys of kernel_cmdline's result."""
-    last = _last_cpu(host)
-    keys, problems = _wanted(params, host, last)
-    if problems:
-        raise HostError("; ".join(problems))
-    loader, missing = boot_loader(host, run_command)
-    if loader is None:
-        return _result([_item(key, None, host, last, missing) for key in keys], None, host, False)
-    owner, removed = params["name"], params["state"] == "absent"
-    keys = [_on_kernel(key, params, KernelConfig(host, params["kernel_release"] or _release(loader, host))) for key in keys]
-    stated = [] if removed else [key for key in keys if key.absent is None]
-    before = loader.owned(owner)
-    if stated:
-        _refuse_conflicts(loader, owner, stated, before, host)
-    loader.stage(plan, owner, [one for key in params["arguments"] if not removed for one in _argument(key, stated)],
-                 [key.name for key in stated if key.action != "add"])
-    trial = BootTrial(host, run_command, loader) if isinstance(loader, Grub) else None
-    impossible = trial.impossible() if trial else getattr(loader, "no_trial", "")
-    if trial is not None:
-        _stage_trial(params, loader, trial, impossible, plan)
-    plan.run(lambda: _verify(stated, loader, owner, last))
-    fell_back = trial is not None and trial.fell_back
-    gone = [Key(one.key, (), "remove") for one in before if not any(one.key == key.name for key in keys)]
-    items = [_removed(key, loader, host) if removed else _item(key, loader, host, last, None, fell_back) for key in keys]
-    items += [_removed(key, loader, host) for key in dict.fromkeys(gone)]
-    if trial is not None and params["fallback"] and not removed:
-        items.append(trial.item(impossible))
-    return _result(items, loader, host, fell_back)
+    line = CommandLine(params, host, run_command)
+    line.stage(plan)
+    plan.run(line.verify)
+    items = line.items()
+    return {
+        "items": [item.shown() for item in items],
+        "boot_loader": None if line.loader is None else line.loader.name,
+        "command_line": {"persisted": None if line.loader is None else line.loader.command_line,
+                         "booted": (host.read("/proc/cmdline") or "").strip()},
+        "fell_back": line.fell_back,
+        **reboot_result(items),
+    }
 
 
 def _stage_trial(params: dict[str, Any], loader: BootLoader, trial: BootTrial, impossible: str | None, plan: Plan) -> None:
@@ -110,12 +156,6 @@ def _verify(stated: list[Key], loader: BootLoader, owner: str, last: int) -> Non
             found = line_of(with_key(line, key.name)) or "none"
             raise HostError(f"{key.name}: {loader.path(owner)} was written, but the default entry has {found}; "
                             "look for what changes it, such as a file in /etc/default/grub.d")
-
-
-def _argument(given: dict[str, Any], stated: list[Key]) -> list[Argument]:
-    """The word for one given argument; none when its key is removed, or not for this kernel."""
-    one = Argument(given["name"], given["value"])
-    return [one] if any(one in key.arguments for key in stated) else []
 
 
 def _wanted(params: dict[str, Any], host: Host, last: int) -> tuple[list[Key], list[str]]:
@@ -219,14 +259,3 @@ def _removed(key: Key, loader: BootLoader, host: Host) -> Item:
 
 def _last_cpu(host: Host) -> int:
     return max(listed(host, "/sys/devices/system/cpu/present") or {0})
-
-
-def _result(items: list[Item], loader: BootLoader | None, host: Host, fell_back: bool) -> dict[str, Any]:
-    booted = (host.read("/proc/cmdline") or "").strip()
-    return {
-        "items": [item.shown() for item in items],
-        "boot_loader": None if loader is None else loader.name,
-        "command_line": {"persisted": None if loader is None else loader.command_line, "booted": booted},
-        "fell_back": fell_back,
-        **reboot_result(items),
-    }

@@ -74,6 +74,7 @@ notes:
 seealso:
   - module: hft.ops.boot_kernel
   - module: hft.ops.cpu_plan
+  - module: hft.ops.hugepages
 """
 
 EXAMPLES = r"""
