@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 
@@ -22,6 +24,23 @@ _OPTIONS = (
     "--option", "DPkg::Lock::Timeout=300",
 )
 _ENVIRONMENT = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8", "APT_LISTCHANGES_FRONTEND": "none", "NEEDRESTART_MODE": "l"}
+# "Inst NAME [INSTALLED] (VERSION ORIGIN, ORIGIN [ARCHITECTURE])"; a new package has no [INSTALLED].
+_INST = re.compile(r"Inst (?P<name>\S+) (?:\[(?P<installed>\S+)\] )?\((?P<version>\S+) (?P<origins>.*?)(?: \[\S+\])?\)")
+
+
+@dataclass(frozen=True)
+class Update:
+    """A package that apt would upgrade. origins: the archives that have that version, as apt names them."""
+
+    name: str
+    installed: str | None
+    version: str
+    origins: str
+
+    @property
+    def security(self) -> bool:
+        """Debian-Security:13/stable-security, Ubuntu:24.04/noble-security."""
+        return "security" in self.origins.lower()
 
 
 class Apt:
@@ -61,6 +80,20 @@ class Apt:
             elif line.strip().startswith("Candidate:") and "(none)" not in line:
                 found[name] = line.split(":", 1)[1].strip()
         return found
+
+    def upgradable(self) -> list[Update]:
+        """What an upgrade would bring that removes nothing, by the lists at hand."""
+        return self._simulated("upgrade", "--with-new-pkgs")
+
+    def would_install(self, names: list[str]) -> list[str]:
+        """Packages that an installation of names (NAME or NAME=VERSION) would touch: these, and what they pull along."""
+        return [one.name for one in self._simulated("install", "--no-install-recommends", *names)]
+
+    def _simulated(self, *words: str) -> list[Update]:
+        rc, out, err = self._run(["apt-get", "--simulate", *words])
+        if rc != 0:
+            raise HostError(f"apt-get --simulate {' '.join(words)}: {_last(err or out)}; mend the packages of the host first")
+        return [Update(*match.group("name", "installed", "version", "origins")) for match in map(_INST.match, out.splitlines()) if match]
 
     def list_age_s(self) -> float:
         """Seconds since the package lists were read from their sources; infinite when they never were."""
