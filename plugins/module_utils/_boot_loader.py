@@ -51,5 +51,5 @@ def boot_loader(host: Host, run_command: RunCommand) -> tuple[BootLoader | None,
         reason = kind.missing(host)
         if reason is None:
             return kind(host, run_command), ""
-        reasons.append(f"{kind.name} ({reason})")
-    return None, f"no boot loader that is known: not {', not '.join(reasons)}"
+        reasons.append(f"{kind.name}: {reason}")
+    return None, f"no boot loader that is known ({'; '.join(reasons)})"

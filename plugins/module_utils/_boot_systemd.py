@@ -33,7 +33,7 @@ class SystemdBoot(Ledger):
 
     @staticmethod
     def missing(host: Host) -> str | None:
-        return None if any(host.path(path).exists() for path in _LOADERS) else f"ENOENT: {', '.join(_LOADERS)}"
+        return None if any(host.path(path).exists() for path in _LOADERS) else f"ENOENT: {_LOADERS[0]}"
 
     def read(self) -> None:
         rc, out, err = self._run_command(["bootctl", "list", "--json=short"])

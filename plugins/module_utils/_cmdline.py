@@ -14,7 +14,7 @@ from ansible_collections.hft.ops.plugins.module_utils._boot_loader import BootLo
 from ansible_collections.hft.ops.plugins.module_utils._boot_owned import variable
 from ansible_collections.hft.ops.plugins.module_utils._boot_trial import OWNER as TRIAL
 from ansible_collections.hft.ops.plugins.module_utils._boot_trial import BootTrial
-from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_list
+from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_list, cpu_set
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import (
     APPLIED,
@@ -43,7 +43,8 @@ from ansible_collections.hft.ops.plugins.module_utils._topology import listed
 
 _NEEDS = {"isolcpus": "CPU_ISOLATION", "nohz_full": "NO_HZ_FULL", "rcu_nocbs": "RCU_NOCB_CPU", "rcu_nocb_poll": "RCU_NOCB_CPU",
           "hugepages": "HUGETLBFS", "hugepagesz": "HUGETLBFS", "default_hugepagesz": "HUGETLBFS"}
-_LIVE = {"isolcpus": "/sys/devices/system/cpu/isolated", "nohz_full": "/sys/devices/system/cpu/nohz_full"}
+_MANAGER = "/proc/1/status"
+_LIVE = {"isolcpus": "/sys/devices/system/cpu/isolated", "nohz_full": "/sys/devices/system/cpu/nohz_full", "systemd.cpu_affinity": _MANAGER}
 _TUNED = "/etc/tuned/bootcmdline"
 
 
@@ -228,7 +229,7 @@ def _item(key: Key, loader: BootLoader | None, host: Host, last: int, missing: s
     wanted = line_of(key.arguments) if key.arguments else None
     persisted = None if line is None else line_of(with_key(line, key.name)) or None
     booted = line_of(with_key(booted_line, key.name)) or None
-    live = listed(host, _LIVE[key.name]) if key.name in _LIVE else None
+    live = _live(key.name, host)
     status, reason = APPLIED, ""
     if missing is not None or key.absent is not None:
         status, reason = NOT_APPLICABLE, missing or key.absent or ""
@@ -241,6 +242,14 @@ def _item(key: Key, loader: BootLoader | None, host: Host, last: int, missing: s
     elif live is not None and key.arguments and not _took(key, live, last):
         status, reason = FAILED, f"booted with it, but {_LIVE[key.name]} says {cpu_list(live) or 'none'}"
     return Item(key.name, status, wanted, persisted, booted, None if live is None else cpu_list(live), reason)
+
+
+def _live(name: str, host: Host) -> frozenset[int] | None:
+    """The CPUs that the running system made of the argument; None where it does not tell."""
+    if _LIVE.get(name) != _MANAGER:
+        return listed(host, _LIVE[name]) if name in _LIVE else None
+    allowed = re.search(r"^Cpus_allowed_list:\s*(\S+)$", host.read(_MANAGER) or "", re.MULTILINE)
+    return cpu_set(allowed[1]) if allowed else None
 
 
 def _took(key: Key, live: frozenset[int], last: int) -> bool:

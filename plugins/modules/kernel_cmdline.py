@@ -109,7 +109,7 @@ items:
     wanted: {description: 'The wanted arguments, null when the key is to be absent.', type: str}
     persisted: {description: Those that the next boot gets by default., type: str}
     booted: {description: Those in C(/proc/cmdline)., type: str}
-    live: {description: 'What the kernel made of it, where it tells (isolated, nohz_full).', type: str}
+    live: {description: 'What the kernel made of it, where it tells (isolcpus, nohz_full, systemd.cpu_affinity).', type: str}
 boot_loader:
   description: V(grub), V(grubby), V(systemd-boot), or null when none is known.
   returned: success

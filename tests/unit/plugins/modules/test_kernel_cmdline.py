@@ -143,6 +143,16 @@ def test_a_kernel_that_did_not_do_it_is_told(grub):
     assert items["isolcpus"]["reason"] == "booted with it, but /sys/devices/system/cpu/isolated says none"
 
 
+def test_the_affinity_of_the_service_manager_is_what_its_first_process_has(grub):
+    _apply(grub, [("systemd.cpu_affinity", "0-1")])
+    grub.boot(RT)
+    grub.host.write("/proc/1/status", "Name:\tsystemd\nCpus_allowed:\tf\nCpus_allowed_list:\t0-3\n")
+    assert _items(_apply(grub, [("systemd.cpu_affinity", "0,1")]))["systemd.cpu_affinity"]["status"] == "failed"
+    grub.host.write("/proc/1/status", "Name:\tsystemd\nCpus_allowed:\t3\nCpus_allowed_list:\t0-1\n")
+    item = _items(_apply(grub, [("systemd.cpu_affinity", "0,1")]))["systemd.cpu_affinity"]
+    assert (item["status"], item["live"]) == ("applied", "0-1")
+
+
 def test_a_host_without_a_boot_loader_is_not_applicable(numa_host, systemd):
     numa_host.write("/proc/cmdline", "panic=1\n")
     grub = GrubHost(numa_host, systemd)
@@ -151,7 +161,7 @@ def test_a_host_without_a_boot_loader_is_not_applicable(numa_host, systemd):
     result = _apply(grub)
     assert not result["changed"]
     assert set(_status(result).values()) == {"not_applicable"}
-    assert _items(result)["isolcpus"]["reason"].startswith("no boot loader that is known: not grub (ENOENT: /usr/sbin/update-grub)")
+    assert _items(result)["isolcpus"]["reason"].startswith("no boot loader that is known (grub: ENOENT: /usr/sbin/update-grub;")
 
 
 @pytest.mark.parametrize("written", ["", "half of a menu"])
