@@ -32,12 +32,13 @@ def exists(target: str) -> bool:
 def build(target: str) -> str:
     """Build the image of a target unless it is there; returns its tag."""
     if not exists(target):
-        run("docker", "build", "--build-arg", f"BASE={_base()}", "--target", target, "--tag", tag(target), str(_CONTEXT),
+        run("docker", "build", "--build-arg", f"BASE={base()}", "--target", target, "--tag", tag(target), str(_CONTEXT),
             fix="check that the machine's apt sources can be reached", log=STATE / f"log/image-{target}.log")
     return tag(target)
 
 
-def _base() -> str:
+def base() -> str:
+    """Image that every other starts from: a registry's, or a debootstrapped tree where no registry can be reached."""
     if succeeds("docker", "image", "inspect", _BOOTSTRAP_BASE):
         return _BOOTSTRAP_BASE
     if succeeds("docker", "pull", "--quiet", _REGISTRY_BASE):
