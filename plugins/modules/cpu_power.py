@@ -81,6 +81,11 @@ items:
     persisted: {description: The value in the file or unit., type: str}
     booted: {description: Always null., type: str}
     live: {description: What the kernel says; several values where the CPUs differ., type: str}
+units:
+  description: The units that are to be enabled and started; those that are no longer wanted were stopped and removed.
+  returned: success
+  type: list
+  elements: str
 differences:
   description: Every difference between wanted and found, with its layer, path, before and after.
   returned: always
@@ -109,16 +114,17 @@ from ansible_collections.hft.ops.plugins.module_utils._change_record import Chan
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GUARD_SPEC, live_changes, refusal
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, PENDING_REBOOT, Item, reboot_result
+from ansible_collections.hft.ops.plugins.module_utils._owned_units import FOLDER, plan_units
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 _CPU = "/sys/devices/system/cpu"
 _POLICIES = f"{_CPU}/cpufreq"
 _DMA = "/dev/cpu_dma_latency"
 _HEADER = "# Managed by hft.ops.cpu_power as a whole: edits and additions are removed by the next run.\n"
 _CONFIG = "/etc/hft-cpu-power.conf"
-_UNIT = "/etc/systemd/system/hft-cpu-power.service"
-_DMA_UNIT = "/etc/systemd/system/hft-cpu-dma-latency.service"
+_UNIT = "hft-cpu-power.service"
+_DMA_UNIT = "hft-cpu-dma-latency.service"
 _UNIT_TEXT = _HEADER + f"""[Unit]
 Description=Frequency, turbo and SMT of the CPUs
 ConditionPathIsReadWrite=/sys
@@ -138,9 +144,10 @@ ConditionPathExists={_DMA}
 
 [Service]
 ExecStart=/bin/sh -c 'exec 3>{_DMA} && printf 0x%%08x {{limit}} >&3 && exec sleep infinity'
+ExecStartPost=/bin/sh -c 'until [ $$(od -An -td4 -N4 {_DMA}) -le {{limit}} ]; do sleep 0.05; done'
 Restart=always
 CapabilityBoundingSet=
-DeviceAllow={_DMA} w
+DeviceAllow={_DMA} rw
 DevicePolicy=closed
 NoNewPrivileges=yes
 PrivateNetwork=yes
@@ -202,8 +209,8 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     knobs = _knobs(params, host) if present else []
     limit = params["max_wakeup_us"] if present else None
     _refuse_bad_input(params, knobs)
-    had = [path for path in (_CONFIG, _DMA_UNIT) if host.read(path) is not None]
-    _plan_files(knobs, limit, host, Systemctl(run_command), plan)
+    had = [path for path in (_CONFIG, f"{FOLDER}/{_DMA_UNIT}") if host.read(path) is not None]
+    units = _plan_files(knobs, limit, host, run_command, plan)
     stuck = {knob.name: _plan_live(knob, host, plan) for knob in knobs}
     refused = refusal(params["guard"], live_changes(plan), host, run_command, plan.check_mode)
 
@@ -219,7 +226,7 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     if not present:
         status, reason = (PENDING_REBOOT, "the kernel keeps frequency, turbo and SMT until the next boot") if had else (APPLIED, "")
         items = [Item("power settings", status, "", reason=reason)]
-    return {"items": [item.shown() for item in items], "refused": refused, **reboot_result(items)}
+    return {"items": [item.shown() for item in items], "refused": refused, **units, **reboot_result(items)}
 
 
 def _knobs(params: dict[str, Any], host: Host) -> list[Knob]:
@@ -271,16 +278,13 @@ def _refuse_bad_input(params: dict[str, Any], knobs: list[Knob]) -> None:
         raise HostError("; ".join(problems))
 
 
-def _plan_files(knobs: list[Knob], limit: int | None, host: Host, systemctl: Systemctl, plan: Plan) -> None:
+def _plan_files(knobs: list[Knob], limit: int | None, host: Host, run_command: RunCommand, plan: Plan) -> dict[str, Any]:
     lines = "".join(f"w {knob.pattern} - - - - {knob.wanted}\n" for knob in knobs)
-    texts = {
-        _CONFIG: _HEADER + lines if knobs else None,
+    plan.file(host.owned_file(_CONFIG), _HEADER + lines if knobs else None, owner=host.system_owner, group=host.system_owner)
+    return plan_units(plan, host, run_command, {
         _UNIT: _UNIT_TEXT if knobs else None,
         _DMA_UNIT: None if limit is None else _DMA_UNIT_TEXT.format(limit=limit),
-    }
-    touched = [plan.file(host.owned_file(path), text, owner=host.system_owner, group=host.system_owner) for path, text in texts.items()]
-    if any(touched[1:]) and host.path("/run/systemd/system").exists():
-        plan.follow_up(lambda: systemctl.do("daemon-reload"))
+    })
 
 
 def _plan_live(knob: Knob, host: Host, plan: Plan) -> str:
@@ -327,7 +331,7 @@ def _item(knob: Knob, stuck: str, host: Host) -> Item:
 
 
 def _dma_item(limit: int, host: Host) -> Item:
-    filed = re.search(r"printf 0x%%08x (\d+) ", host.read(_DMA_UNIT) or "")
+    filed = re.search(r"printf 0x%%08x (\d+) ", host.read(f"{FOLDER}/{_DMA_UNIT}") or "")
     persisted = filed[1] if filed else None
     live, status, reason = None, APPLIED, ""
     try:

@@ -92,6 +92,11 @@ housekeeping:
   description: The CPUs on which interrupts may be.
   returned: success
   type: str
+units:
+  description: The units that are to be enabled and started; those that are no longer wanted were stopped and removed.
+  returned: success
+  type: list
+  elements: str
 differences:
   description: Every difference between wanted and found, with its layer, path, before and after.
   returned: always
@@ -130,13 +135,14 @@ from ansible_collections.hft.ops.plugins.module_utils._item import (
     Item,
     reboot_result,
 )
+from ansible_collections.hft.ops.plugins.module_utils._owned_units import plan_units
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 _HEADER = "# Managed by hft.ops.irq_affinity as a whole: edits and additions are removed by the next run.\n"
 _PROGRAM = "/usr/local/lib/hft-ops/irq_affinity.py"
-_UNIT = "/etc/systemd/system/hft-irq-affinity.service"
-_BAN = "/etc/systemd/system/irqbalance.service.d/90-hft.conf"
+_UNIT = "hft-irq-affinity.service"
+_BAN = "irqbalance.service.d/90-hft.conf"
 _UNIT_TEXT = _HEADER + """[Unit]
 Description=Interrupts off the isolated CPUs, pinned again at every change of a link
 ConditionPathIsReadWrite=/proc/irq
@@ -185,7 +191,7 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     """Plan and, outside check mode, run; returns the module's own result keys."""
     free, config = _wanted(params, host)
     had = host.read(CONFIG)
-    _plan_files(config, params["ban_irqbalance"], free, host, Systemctl(run_command), plan)
+    units = _plan_files(config, params["ban_irqbalance"], free, host, run_command, plan)
     stuck = _plan_live(config, host, plan) if config else {}
     refused = refusal(params["guard"], live_changes(plan), host, run_command, plan.check_mode)
 
@@ -197,7 +203,7 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
 
     plan.run(verify)
     items = _items(free, config, stuck, host) if config else [_nothing_wanted(params, had is not None and bool(plan.differences))]
-    return {"items": [item.shown() for item in items], "housekeeping": cpu_list(online(host) - free), "refused": refused,
+    return {"items": [item.shown() for item in items], "housekeeping": cpu_list(online(host) - free), "refused": refused, **units,
             **reboot_result(items)}
 
 
@@ -240,17 +246,13 @@ def _queue_cpus(interface: dict[str, Any], host: Host, problems: list[str]) -> t
     return tuple(sorted(cpus))
 
 
-def _plan_files(config: Config | None, ban: bool, free: frozenset[int], host: Host, systemctl: Systemctl, plan: Plan) -> None:
-    ban_text = f'{_HEADER}[Service]\nEnvironment="IRQBALANCE_BANNED_CPULIST={cpu_list(free)}"\n' if ban and free else None
-    texts = {
-        CONFIG: config and _HEADER + config.text(),
-        _PROGRAM: config and inspect.getsource(_irq_pinning),
+def _plan_files(config: Config | None, ban: bool, free: frozenset[int], host: Host, run_command: RunCommand, plan: Plan) -> dict[str, Any]:
+    for path, text in ((CONFIG, config and _HEADER + config.text()), (_PROGRAM, config and inspect.getsource(_irq_pinning))):
+        plan.file(host.owned_file(path), text, owner=host.system_owner, group=host.system_owner)
+    return plan_units(plan, host, run_command, {
         _UNIT: config and _UNIT_TEXT.format(python=sys.executable or "/usr/bin/python3", program=_PROGRAM),
-        _BAN: ban_text,
-    }
-    touched = [plan.file(host.owned_file(path), text, owner=host.system_owner, group=host.system_owner) for path, text in texts.items()]
-    if any(touched[2:]) and host.path("/run/systemd/system").exists():
-        plan.follow_up(lambda: systemctl.do("daemon-reload"))
+        _BAN: f'{_HEADER}[Service]\nEnvironment="IRQBALANCE_BANNED_CPULIST={cpu_list(free)}"\n' if ban and free else None,
+    })
 
 
 def _plan_live(config: Config, host: Host, plan: Plan) -> dict[int, str]:

@@ -84,6 +84,11 @@ items:
     persisted: {description: The value in the unit., type: str}
     booted: {description: Always null., type: str}
     live: {description: What the card says., type: str}
+units:
+  description: The units that are to be enabled and started; those that are no longer wanted were stopped and removed.
+  returned: success
+  type: list
+  elements: str
 differences:
   description: Every difference between wanted and found, with its layer, path, before and after.
   returned: always
@@ -111,11 +116,13 @@ from ansible_collections.hft.ops.plugins.module_utils._ethtool import GROUPS, NO
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GUARD_SPEC, live_changes, refusal
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, PENDING_REBOOT, Item, reboot_result
+from ansible_collections.hft.ops.plugins.module_utils._owned_units import FOLDER, plan_units
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 _NET = "/sys/class/net"
-_UNIT = "/etc/systemd/system/hft-nic-tuning.service"
+_UNIT = "hft-nic-tuning.service"
+_PATH = f"{FOLDER}/{_UNIT}"
 _HEADER = "# Managed by hft.ops.nic_tuning as a whole: edits and additions are removed by the next run.\n"
 # Options and the files below /sys/class/net/NAME that they mean, with their range.
 _FILES = {"napi_defer_hard_irqs": ("napi_defer_hard_irqs", 2**31 - 1), "gro_flush_timeout_ns": ("gro_flush_timeout", 10**9)}
@@ -171,10 +178,8 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     """Plan and, outside check mode, run; returns the module's own result keys."""
     ethtool = Ethtool(run_command)
     knobs = _knobs(params["interfaces"], host, ethtool)
-    had = host.read(_UNIT)
-    touched = plan.file(host.owned_file(_UNIT), _unit(knobs), owner=host.system_owner, group=host.system_owner)
-    if touched and host.path("/run/systemd/system").exists():
-        plan.follow_up(lambda: Systemctl(run_command).do("daemon-reload"))
+    had = host.read(_PATH)
+    units = plan_units(plan, host, run_command, {_UNIT: _unit(knobs)})
     _plan_live(knobs, host, ethtool, plan)
     refused = refusal(params["guard"], live_changes(plan), host, run_command, plan.check_mode)
     after = knobs
@@ -187,10 +192,10 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
             raise HostError("; ".join(f"{knob.title}: wanted {knob.wanted}, but the card made it {knob.live}" for knob in wrong))
 
     plan.run(verify)
-    items = [_item(knob, host.read(_UNIT) or "") for knob in after]
+    items = [_item(knob, host.read(_PATH) or "") for knob in after]
     if not items and had is not None:
         items = [Item("network cards", PENDING_REBOOT, "", reason="they keep what they have until the next boot")]
-    return {"items": [item.shown() for item in items], "refused": refused, **reboot_result(items)}
+    return {"items": [item.shown() for item in items], "refused": refused, **units, **reboot_result(items)}
 
 
 def _knobs(interfaces: list[dict[str, Any]], host: Host, ethtool: Ethtool) -> list[Knob]:

@@ -68,12 +68,12 @@ def host(tmp_path):
     return PoweredHost(tmp_path)
 
 
-def _apply(host, check_mode=False, **more):
+def _apply(host, check_mode=False, run_command=lambda argv, **_more: (0, "", ""), **more):
     plan = Plan(check_mode)
     guard = {"service": "hft_system.service", "config": "/x", "api_token": None, "allow_disruption": False}
     params = {"state": "present", "governor": None, "energy_preference": None, "max_wakeup_us": None, "smt": None, "turbo": None,
               "guard": guard, **more}
-    return {**apply(params, host, lambda argv, **_more: (0, "", ""), plan), **plan.result()}
+    return {**apply(params, host, run_command, plan), **plan.result()}
 
 
 def _status(result):
@@ -108,11 +108,17 @@ def test_files_are_those_that_systemd_applies_at_boot(host, tmp_path):
 
 def test_service_holds_the_limit_in_the_form_that_the_kernel_reads(host):
     _apply(host, max_wakeup_us=70)
-    command = next(line for line in host.read(_DMA_UNIT).splitlines() if line.startswith("ExecStart="))
-    script = command.split("'")[1].replace("%%", "%").replace(_DMA, str(host.path(_DMA))).replace("exec sleep infinity", "true")
-    subprocess.run(["/bin/sh", "-c", script], check=True)
+
+    def script(name):
+        line = next(line for line in host.read(_DMA_UNIT).splitlines() if line.startswith(f"{name}="))
+        return line.split("'")[1].replace("%%", "%").replace("$$", "$").replace(_DMA, str(host.path(_DMA)))
+
+    subprocess.run(["/bin/sh", "-c", script("ExecStart").replace("exec sleep infinity", "true")], check=True)
     assert int(host.read(_DMA), 16) == 70
     assert len(host.read(_DMA)) == 10
+    # It counts as started once the kernel says so.
+    host.hold(70)
+    subprocess.run(["/bin/sh", "-c", script("ExecStartPost")], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -214,6 +220,21 @@ def test_absent_removes_every_file_and_says_what_the_boot_brings(host):
     assert [host.read(path) for path in (_CONFIG, _UNIT, _DMA_UNIT)] == [None, None, None]
     assert result["reboot_reasons"] == ["power settings: the kernel keeps frequency, turbo and SMT until the next boot"]
     assert not _apply(host, state="absent")["changed"]
+
+
+def test_service_that_is_no_longer_wanted_is_stopped_before_its_file_goes(host, systemd):
+    host.path("/run/systemd/system").mkdir(parents=True)
+    _apply(host, run_command=systemd, **_FAST)
+    systemd.add("hft-cpu-power.service")
+    systemd.add("hft-cpu-dma-latency.service")
+    systemd.calls.clear()
+    planned = _apply(host, check_mode=True, run_command=systemd, governor="performance")
+    assert systemd.writes() == []
+    done = _apply(host, run_command=systemd, governor="performance")
+    assert done["differences"] == planned["differences"]
+    assert systemd.writes() == [("stop", "hft-cpu-dma-latency.service"), ("disable", "hft-cpu-dma-latency.service"), ("daemon-reload",)]
+    assert done["units"] == ["hft-cpu-power.service"]
+    assert host.read(_DMA_UNIT) is None
 
 
 def test_host_that_trades_keeps_its_power_settings(host, monkeypatch):
