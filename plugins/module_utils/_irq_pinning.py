@@ -24,6 +24,8 @@ DEFAULT = "/proc/irq/default_smp_affinity"
 # Names that drivers give the interrupts of queues: eth0-TxRx-3, eth0-rx-0, virtio1-input.0, mlx5_comp4@pci:….
 _QUEUE = re.compile(r"(?<![a-z])(?:txrx|rxtx|rx|tx|input|output|comp|queue|fp|q|ntfy-block)[-._]?(\d+)", re.IGNORECASE)
 _RTMGRP_LINK = 1
+# The kernel manages this interrupt itself, or its chip cannot be told a CPU; that does not change. EPERM since Linux 6.10 or so.
+MANAGED = (errno.EIO, errno.EPERM)
 
 
 @dataclass(frozen=True)
@@ -166,8 +168,7 @@ def _poke(kernel: Any, path: str, name: str, cpus: frozenset[int]) -> list[str]:
     try:
         kernel.poke(path, mask_text(cpus))
     except OSError as why:
-        # EIO: the kernel manages this interrupt itself, or its chip cannot be told a CPU. That does not change.
-        return [] if why.errno == errno.EIO else [f"{name}: {why.strerror}"]
+        return [] if why.errno in MANAGED else [f"{name}: {why.strerror}"]
     return [f"{name} -> {','.join(map(str, sorted(cpus)))}"]
 
 

@@ -16,8 +16,8 @@ description:
   - Drivers ask for their interrupts anew whenever a link is brought up, and the kernel then forgets where they were. The module
     installs C(hft-irq-affinity.service), which listens to the kernel and pins them again at every change of a link. Its program is
     the very file by which the module decides. Enable and start it with M(hft.ops.services), or use the role C(hft.ops.irq_affinity).
-  - An interrupt that the kernel manages itself refuses every mask with EIO. It is C(not_applicable); C(isolcpus=managed_irq) keeps such
-    interrupts away.
+  - An interrupt that the kernel manages itself refuses every mask, with EIO or on newer kernels EPERM. It is C(not_applicable);
+    C(isolcpus=managed_irq) keeps such interrupts away.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
@@ -126,7 +126,7 @@ from ansible_collections.hft.ops.plugins.module_utils._cpu_choice import chosen,
 from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_list, cpu_mask
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GUARD_SPEC, live_changes, refusal
-from ansible_collections.hft.ops.plugins.module_utils._irq_pinning import CONFIG, DEFAULT, Config, Irq, irqs, mask_cpus
+from ansible_collections.hft.ops.plugins.module_utils._irq_pinning import CONFIG, DEFAULT, MANAGED, Config, Irq, irqs, mask_cpus
 from ansible_collections.hft.ops.plugins.module_utils._item import (
     APPLIED,
     DRIFTED,
@@ -279,7 +279,7 @@ def _plan_live(config: Config, host: Host, plan: Plan) -> dict[int, str]:
 
 def _why_stuck(why: OSError, irq: Irq) -> str:
     name = errno.errorcode.get(why.errno or 0, str(why.errno))
-    if why.errno == errno.EIO:
+    if why.errno in MANAGED:
         return f"{name}: {irq.path}: the kernel manages this interrupt itself; isolcpus=managed_irq keeps such off isolated CPUs"
     return f"{name}: {irq.path}: {os.strerror(why.errno or 0)}"
 

@@ -35,7 +35,7 @@ class InterruptedHost(Host):
     def __init__(self, root):
         super().__init__(root)
         self.managed, self.idle, self.read_only, self.full = {40}, set(), False, set()
-        self.poked = []
+        self.poked, self.managed_error = [], errno.EIO
         self.write(f"{_CPU}/present", "0-3\n")
         self.write(f"{_CPU}/online", "0-3\n")
         self.write(f"{_CPU}/isolated", "2-3\n")
@@ -70,7 +70,7 @@ class InterruptedHost(Host):
 
     def poke(self, path, value):
         number = int(path.split("/")[3]) if path.endswith("/smp_affinity") else None
-        error = errno.EROFS if self.read_only else errno.EIO if number in self.managed else None
+        error = errno.EROFS if self.read_only else self.managed_error if number in self.managed else None
         if number in self.full and value != self.read(path).strip():
             error = errno.ENOSPC
         if error:
@@ -137,6 +137,15 @@ def test_interrupt_of_another_device_is_not_taken_for_that_of_a_card_that_is_dow
     host.write("/sys/kernel/irq/30/actions", "i801_smbus\n")
     _apply(host, interfaces=[{"name": "eth1", "cpus": "2"}])
     assert host.mask(30) == "3"
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EPERM])
+def test_managed_interrupt_is_not_applicable_whatever_the_kernel_calls_it(host, error):
+    host.managed_error = error
+    item = _by_name(_apply(host))["irq 40 nvme0q4"]
+    assert (item["status"], item["live"]) == ("not_applicable", "3")
+    assert f"{errno.errorcode[error]}: /proc/irq/40/smp_affinity: the kernel manages this interrupt itself" in item["reason"]
+    assert not any("nvme" in line for line in _irq_pinning.pin(host, Config(frozenset({0, 1}), {})))
 
 
 def test_narrower_masks_off_the_isolated_cpus_are_left_alone(host):
