@@ -56,15 +56,20 @@ class ChangeRecord:
         return entries
 
 
+FILES = "files"
+
+
 def originals(entries: list[dict[str, Any]]) -> dict[tuple[str, str, str], Any]:
     """What stood before the first change, by (module, layer, path), oldest first.
 
-    What has come back to what it was is not in it, so the record needs no end: after an undo the next change begins anew.
+    A file is one thing whichever module writes it, so it stands under FILES. What has come back to what it was is not in the result,
+    so the record needs no end: after an undo the next change begins anew.
     """
     found: dict[tuple[str, str, str], Any] = {}
     for entry in entries:
         for one in entry["differences"]:
-            key = (entry["module"], one["layer"], one["path"])
+            file = one["layer"] == "persisted" and one["path"].startswith("/")
+            key = (FILES if file else entry["module"], one["layer"], one["path"])
             before, after = (one["after"], one["before"]) if entry.get("undone") else (one["before"], one["after"])
             # Two secrets are shown as the same words and are not the same.
             if found.setdefault(key, before) == after != before:

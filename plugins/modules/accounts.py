@@ -278,7 +278,7 @@ def _plan_directory(directory: dict[str, Any], host: Host, plan: Plan) -> None:
     mode = int(directory["mode"], 8)
     wanted = _owned(directory["owner"], directory["group"], mode)
     if not real.exists():
-        plan.change(Difference("persisted", path, None, wanted),
+        plan.change(Difference("persisted", f"directory {path}", None, wanted),
                     write=lambda: _own(host, path, directory["owner"], directory["group"], mode), undo=real.rmdir)
         return
     if not real.is_dir():
@@ -286,7 +286,7 @@ def _plan_directory(directory: dict[str, Any], host: Host, plan: Plan) -> None:
     now = real.stat()
     before = _owned(real.owner(), real.group(), now.st_mode & 0o7777)
     if before != wanted:
-        plan.change(Difference("persisted", path, before, wanted),
+        plan.change(Difference("persisted", f"directory {path}", before, wanted),
                     write=lambda: _own(host, path, directory["owner"], directory["group"], mode),
                     undo=lambda: _own(host, path, now.st_uid, now.st_gid, now.st_mode & 0o7777))
 

@@ -66,7 +66,7 @@ left:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord, originals
+from ansible_collections.hft.ops.plugins.module_utils._change_record import FILES, ChangeRecord, originals
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import HIDDEN
 
@@ -103,9 +103,9 @@ def read(host: Host, newest: int) -> dict[str, Any]:
 def _files(before: dict[tuple[str, str, str], Any], host: Host, left: list[str]) -> list[dict[str, Any]]:
     """Whole files, whichever module owned them; newest first, as they are taken back."""
     files = []
-    persisted = {path: value for (module, layer, path), value in before.items() if layer == "persisted" and module != "accounts"}
+    persisted = {path: value for (module, _layer, path), value in before.items() if module == FILES}
     for path, value in persisted.items():
-        if not path.startswith("/") or path.endswith((_MODE, _OWNER)):
+        if path.endswith((_MODE, _OWNER)):
             continue
         if value is None:
             files.append({"path": path, "state": "absent"})
@@ -119,7 +119,7 @@ def _files(before: dict[tuple[str, str, str], Any], host: Host, left: list[str])
             files.append({"path": path, "content": value, "mode": mode, "owner": owner, "group": group})
     contents = {file["path"] for file in files}
     left += [f"{path} was {value}" for path, value in persisted.items()
-             if path.startswith("/") and path.endswith((_MODE, _OWNER)) and path[:path.rindex(" (")] not in contents]
+             if path.endswith((_MODE, _OWNER)) and path[:path.rindex(" (")] not in contents]
     return files[::-1]
 
 

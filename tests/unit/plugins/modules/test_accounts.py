@@ -56,7 +56,7 @@ def test_what_is_missing_is_made_in_order(tmp_path):
     assert host.calls == [
         "groupadd --system hft_user", "groupadd --system --gid 990 rt",
         "useradd --system --no-create-home --gid hft_user --home-dir /opt/hft_system --shell /bin/bash --uid 991 --groups adm hft_user"]
-    assert [one["path"] for one in result["differences"]] == ["group hft_user", "group rt", "user hft_user", "/var/log/hft"]
+    assert [one["path"] for one in result["differences"]] == ["group hft_user", "group rt", "user hft_user", "directory /var/log/hft"]
     assert (tmp_path / "var/log/hft").stat().st_mode & 0o777 == 0o750
 
 
@@ -89,7 +89,7 @@ def test_what_differs_is_changed_in_one_call(tmp_path):
     result = host.apply(tmp_path, users=[_user(groups=["adm"])], directories=[_directory("/d")])
     assert host.calls == ["usermod --gid hft_user --home /opt/hft_system hft_user"], "adm is its primary group until now"
     assert [(one["path"], one["before"]) for one in result["differences"]] == [
-        ("user hft_user", "group adm, home /home/hft, shell /bin/bash"), ("/d", f"{_ME}:{_MINE} 0777")]
+        ("user hft_user", "group adm, home /home/hft, shell /bin/bash"), ("directory /d", f"{_ME}:{_MINE} 0777")]
     assert (tmp_path / "d").stat().st_mode & 0o777 == 0o750
 
 

@@ -71,6 +71,13 @@ def test_files_go_back_to_their_content_mode_and_owner_through_config_files(tmp_
     assert read(Host(tmp_path), 0)["originals"]["files"] == []
 
 
+def test_a_file_of_another_module_is_back_when_config_files_has_removed_it(tmp_path: Path) -> None:
+    _record(tmp_path, "sysctl", Difference("persisted", "/etc/sysctl.d/90-hft.conf", None, "vm.swappiness = 1\n"))
+    assert read(Host(tmp_path), 0)["originals"]["files"] == [{"path": "/etc/sysctl.d/90-hft.conf", "state": "absent"}]
+    _record(tmp_path, "config_files", Difference("persisted", "/etc/sysctl.d/90-hft.conf", "vm.swappiness = 1\n", None))
+    assert read(Host(tmp_path), 0)["originals"]["files"] == []
+
+
 def test_a_secret_file_that_was_replaced_is_named_as_left(tmp_path: Path) -> None:
     _record(tmp_path, "config_files", Difference("persisted", "/etc/key", "old", "new", secret=True))
     assert read(Host(tmp_path), 20)["left"] == ["/etc/key was another file, whose content is secret and was not written down"]
