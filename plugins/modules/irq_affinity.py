@@ -255,8 +255,8 @@ def _plan_files(config: Config | None, ban: bool, free: frozenset[int], host: Ho
     })
 
 
-def _plan_live(config: Config, host: Host, plan: Plan) -> dict[int, str]:
-    """State every interrupt that has to move; returns those that cannot, with the reason."""
+def _plan_live(config: Config, host: Host, plan: Plan) -> dict[int, OSError]:
+    """State every interrupt that has to move; returns those that cannot, with what the kernel said."""
     default = (host.read(DEFAULT) or "").strip()
     if default and not mask_cpus(default) <= config.housekeeping and host.refusal(DEFAULT) is None:
         plan.change(Difference("live", "default_smp_affinity", cpu_list(mask_cpus(default)), cpu_list(config.housekeeping)),
@@ -269,7 +269,7 @@ def _plan_live(config: Config, host: Host, plan: Plan) -> dict[int, str]:
         try:
             host.poke(irq.path, cpu_mask(irq.allowed))
         except OSError as why:
-            stuck[irq.number] = _why_stuck(why, irq)
+            stuck[irq.number] = why
             continue
         plan.change(Difference("live", f"irq {irq.number} {irq.name}", cpu_list(irq.allowed), cpu_list(wanted)),
                     write=lambda irq=irq, wanted=wanted: _poke(host, irq.path, wanted),
@@ -301,21 +301,23 @@ def _nothing_wanted(params: dict[str, Any], was_there: bool) -> Item:
                 reason="no CPU is isolated (/sys/devices/system/cpu/isolated and nohz_full are empty) and none is listed")
 
 
-def _items(free: frozenset[int], config: Config, stuck: dict[int, str], host: Host) -> list[Item]:
+def _items(free: frozenset[int], config: Config, stuck: dict[int, OSError], host: Host) -> list[Item]:
     try:
         filed = _irq_pinning.parse(host.read(CONFIG) or "")
     except ValueError:
         filed = Config(frozenset(), {})
     now = irqs(host, config)
     items = [_default_item(config, filed, host)]
+    managed = {number for number, why in stuck.items() if why.errno in MANAGED}
     for irq in now:
-        if irq.number in stuck and (irq.queue or irq.effective & free):
+        if irq.number in stuck and (irq.queue or (irq.number in managed and irq.effective & free)):
             items.append(Item(f"irq {irq.number} {irq.name}", NOT_APPLICABLE, cpu_list(irq.wanted(config)), live=cpu_list(irq.effective),
-                              reason=stuck[irq.number]))
+                              reason=_why_stuck(stuck[irq.number], irq)))
         elif irq.queue:
             items.append(_queue_item(irq, config, filed))
-    others = [irq for irq in now if not irq.queue and irq.number not in stuck]
-    items.append(_others_item(free, others, config, filed))
+    others = [irq for irq in now if not irq.queue and irq.number not in managed]
+    blocked = [_why_stuck(stuck[irq.number], irq) for irq in others if irq.number in stuck]
+    items.append(_others_item(free, others, blocked, config, filed))
     return items
 
 
@@ -341,13 +343,15 @@ def _queue_item(irq: Irq, config: Config, filed: Config) -> Item:
     return Item(f"irq {irq.number} {irq.name}", status, wanted, persisted, live=live, reason=reason)
 
 
-def _others_item(free: frozenset[int], others: list[Irq], config: Config, filed: Config) -> Item:
-    """All interrupts without a CPU of their own, as one."""
+def _others_item(free: frozenset[int], others: list[Irq], blocked: list[str], config: Config, filed: Config) -> Item:
+    """All interrupts without a CPU of their own, as one; blocked: why some cannot be moved, though the kernel does not manage them."""
     wrong = [irq for irq in others if not irq.fits(config)]
     reason = _not_yet([irq for irq in others if irq.fits(config)], config)
     if wrong:
         reason = f"may go to CPU {cpu_list(free)}: " + ", ".join(f"irq {irq.number} {irq.name}" for irq in wrong)
     status = DRIFTED if wrong or filed.housekeeping != config.housekeeping else APPLIED
+    if blocked:
+        status, reason = NOT_APPLICABLE, f"{blocked[0]} (so for {len(blocked)} interrupts)"
     live = cpu_list(frozenset().union(*(irq.effective for irq in others)))
     wanted, persisted = cpu_list(config.housekeeping), cpu_list(filed.housekeeping)
     return Item("other interrupts", status, wanted, persisted, live=live, reason=reason)

@@ -193,7 +193,8 @@ def test_what_was_moved_by_hand_is_the_only_drift(host):
 def test_container_says_what_refused(host):
     host.read_only = True
     result = _apply(host, isolated="2-3", interfaces=[{"name": "eth1", "cpus": "2"}])
-    assert {item["status"] for item in result["items"]} == {"not_applicable", "applied"}
+    assert {item["status"] for item in result["items"]} == {"not_applicable"}
+    assert _by_name(result)["other interrupts"]["reason"] == "EROFS: /proc/irq/4/smp_affinity: Read-only file system (so for 7 interrupts)"
     assert _by_name(result)["default_smp_affinity"]["reason"] == "EROFS: Read-only file system: /proc/irq/default_smp_affinity"
     assert _by_name(result)["irq 30 eth1"]["reason"] == "EROFS: /proc/irq/30/smp_affinity: Read-only file system"
     assert host.poked == []
