@@ -140,7 +140,7 @@ from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, P
 from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 _HEADER = "# Managed by hft.ops.irq_affinity as a whole: edits and additions are removed by the next run.\n"
-_PROGRAM = "/usr/local/lib/hft-ops/irq_affinity.py"
+_PROGRAM = "/usr/local/lib/hft-irq-affinity.py"
 _UNIT = "hft-irq-affinity.service"
 _BAN = "irqbalance.service.d/90-hft.conf"
 _UNIT_TEXT = _HEADER + """[Unit]

@@ -22,7 +22,7 @@ from ansible_collections.hft.ops.plugins.modules.irq_affinity import apply
 _CPU = "/sys/devices/system/cpu"
 _CONFIG = "/etc/hft-irq-affinity.conf"
 _UNIT = "/etc/systemd/system/hft-irq-affinity.service"
-_PROGRAM = "/usr/local/lib/hft-ops/irq_affinity.py"
+_PROGRAM = "/usr/local/lib/hft-irq-affinity.py"
 _BAN = "/etc/systemd/system/irqbalance.service.d/90-hft.conf"
 
 
