@@ -24,7 +24,7 @@ DEFAULT = "/proc/irq/default_smp_affinity"
 # Names that drivers give the interrupts of queues: eth0-TxRx-3, eth0-rx-0, virtio1-input.0, mlx5_comp4@pci:….
 _QUEUE = re.compile(r"(?<![a-z])(?:txrx|rxtx|rx|tx|input|output|comp|queue|fp|q|ntfy-block)[-._]?(\d+)", re.IGNORECASE)
 _RTMGRP_LINK = 1
-# The kernel manages this interrupt itself, or its chip cannot be told a CPU; that does not change. EPERM since Linux 6.10 or so.
+# The kernel manages this interrupt itself, or its chip cannot be told a CPU; that does not change. Linux 6.12 says EPERM, older ones EIO.
 MANAGED = (errno.EIO, errno.EPERM)
 
 
