@@ -25,7 +25,8 @@ DEFAULT = "/proc/irq/default_smp_affinity"
 _QUEUE = re.compile(r"(?<![a-z])(?:txrx|rxtx|rx|tx|input|output|comp|queue|fp|q|ntfy-block)[-._]?(\d+)", re.IGNORECASE)
 _RTMGRP_LINK = 1
 # The kernel manages this interrupt itself, or its chip cannot be told a CPU; that does not change. Linux 6.12 says EPERM, older ones EIO.
-MANAGED = (errno.EIO, errno.EPERM)
+# Without the capability to override modes, as in the service, opening its read-only file already says EACCES.
+MANAGED = (errno.EIO, errno.EPERM, errno.EACCES)
 
 
 @dataclass(frozen=True)

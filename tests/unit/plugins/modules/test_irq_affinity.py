@@ -139,7 +139,7 @@ def test_interrupt_of_another_device_is_not_taken_for_that_of_a_card_that_is_dow
     assert host.mask(30) == "3"
 
 
-@pytest.mark.parametrize("error", [errno.EIO, errno.EPERM])
+@pytest.mark.parametrize("error", [errno.EIO, errno.EPERM, errno.EACCES])
 def test_managed_interrupt_is_not_applicable_whatever_the_kernel_calls_it(host, error):
     host.managed_error = error
     item = _by_name(_apply(host))["irq 40 nvme0q4"]
