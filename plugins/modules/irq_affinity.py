@@ -92,6 +92,10 @@ housekeeping:
   description: The CPUs on which interrupts may be.
   returned: success
   type: str
+refused:
+  description: In check mode, the refusal that a run would meet; empty where it would meet none.
+  returned: success
+  type: str
 units:
   description: The units that are to be enabled and started; those that are no longer wanted were stopped and removed.
   returned: success

@@ -132,6 +132,10 @@ tests:
         total: {description: All of them., type: int}
         devices: {description: Those of devices, which have a number., type: int}
         sources: {description: How many by source, the busiest first., type: dict}
+refused:
+  description: In check mode, the refusal that a run would meet; empty where it would meet none.
+  returned: success
+  type: str
 items:
   description: Each test as one item of the host's report.
   returned: success

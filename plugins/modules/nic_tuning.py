@@ -84,6 +84,10 @@ items:
     persisted: {description: The value in the unit., type: str}
     booted: {description: Always null., type: str}
     live: {description: What the card says., type: str}
+refused:
+  description: In check mode, the refusal that a run would meet; empty where it would meet none.
+  returned: success
+  type: str
 units:
   description: The units that are to be enabled and started; those that are no longer wanted were stopped and removed.
   returned: success

@@ -259,7 +259,7 @@ def test_host_that_trades_is_not_measured(host, monkeypatch):
 @pytest.mark.parametrize("seed", range(20))
 def test_percentiles_are_those_of_the_sorted_samples(seed):
     dice = random.Random(seed)  # noqa: S311  (nothing secret)
-    samples = sorted(dice.choice([dice.randrange(1, 30), dice.randrange(1, 2000)]) for _ in range(dice.randrange(1, 500)))
+    samples = sorted(dice.choice([dice.randrange(1, 30), dice.randrange(1, 2000)]) for _number in range(dice.randrange(1, 500)))
     limit = dice.choice([10, 100, 5000])
     histogram = {value: samples.count(value) for value in set(samples) if value < limit}
     overflow = sum(value >= limit for value in samples)
