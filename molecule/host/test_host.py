@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the host itself says after the roles base, sysctl, limits and time_sync ran."""
+"""What the host itself says after everything that host.yml applies ran."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 testinfra_hosts = ["mol-01"]
 
-_ROLES = ("base", "sysctl", "limits", "time_sync")
 # As in converge.yml.
 _VARIABLES = {
     "time_sync_adjust_clock": False,
@@ -19,18 +21,21 @@ _VARIABLES = {
     "base_network_files": {"/etc/systemd/network/60-hft.network": "[Match]\nName=none\n"},
     "base_network_apply": [["true"]],
     "base_network_return_after_s": 600,
+    "cpu_isolation_cpus": "1",
+    "hugepages_pools": [{"size": "2M", "count": 64}],
 }
-_TASKS = [{"name": role, "ansible.builtin.import_role": {"name": f"hft.ops.{role}"}} for role in _ROLES]
+_AUDIT = Path(__file__).parents[2] / "playbooks" / "host_audit.yml"
 
 
 @pytest.fixture
 def converge(play, tmp_path, monkeypatch):
-    """Run the four roles again; returns what changed, as (task, path)."""
+    """Run roles again; returns what changed, as (task, path)."""
 
-    def run(*options: str) -> set[tuple[str, str]]:
+    def run(roles: tuple[str, ...], *options: str) -> set[tuple[str, str]]:
         record = tmp_path / "record.jsonl"
         monkeypatch.setenv("HFT_RUN_RECORD", str(record))
-        done = play("mol-01", _TASKS, "--extra-vars", json.dumps(_VARIABLES), *options)
+        tasks = [{"name": role, "ansible.builtin.import_role": {"name": f"hft.ops.{role}"}} for role in roles]
+        done = play("mol-01", tasks, "--extra-vars", json.dumps(_VARIABLES), *options)
         assert done.returncode == 0, done.stdout + done.stderr
         lines = map(json.loads, record.read_text().splitlines())
         return {(line["task"].rpartition(" : ")[2], line["path"]) for line in lines if line["event"] == "changed"}
@@ -120,10 +125,10 @@ def test_a_mount_is_there_and_takes_its_options_up_while_it_is_used(host, conver
     assert host.mount_point("/srv/hft-ticks").options.count("size=16384k") == 1
     holder = host.check_output("cd /srv/hft-ticks && nohup sleep 600 >/dev/null 2>&1 & echo $!")
     smaller = json.dumps({"base_mounts": [{**_VARIABLES["base_mounts"][0], "options": "size=8M"}]})
-    assert ("Take up the options of the mounts", "srv-hft\\x2dticks.mount") in converge("--extra-vars", smaller)
+    assert ("Take up the options of the mounts", "srv-hft\\x2dticks.mount") in converge(("base",), "--extra-vars", smaller)
     assert "size=8192k" in host.mount_point("/srv/hft-ticks").options
     host.check_output(f"kill {holder}")
-    converge()
+    converge(("base",))
 
 
 def test_a_network_that_was_reached_anew_stays(host):
@@ -146,6 +151,34 @@ def test_a_network_that_nobody_confirms_is_the_old_one_again(host, play):
     host.check_output("ip link del hft0")
 
 
+@pytest.fixture
+def audit(tmp_path):
+    """host_audit.yml: how every knob stands, by role and name."""
+
+    def run() -> dict[str, dict]:
+        said = json.dumps({**_VARIABLES, "host_hosts": "mol-01", "host_report_folder": str(tmp_path)})
+        done = subprocess.run(["ansible-playbook", f"--inventory={_AUDIT.parents[1]}/molecule/inventory", str(_AUDIT), "-e", said],
+                              env={**os.environ, "ANSIBLE_FORCE_COLOR": "0"}, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        knobs = json.loads((tmp_path / "mol-01.json").read_text())["knobs"]
+        return {f"{one['role']} {one['name']}": one for one in knobs}
+
+    return run
+
+
+def test_the_audit_of_a_container_shows_what_was_changed_by_hand_and_why_the_kernel_is_not_ours(host, audit, converge, fingerprint):
+    host.check_output("sed -i 's/^hft_user - nofile .*/hft_user - nofile 1024/' /etc/security/limits.d/90-hft.conf")
+    before = fingerprint()
+    found = audit()
+    assert fingerprint() == before
+    # chrony has nobody to ask in a lab without a time server.
+    assert {name for name, one in found.items() if one["status"] == "drifted"} - {"time_sync clock offset"} == {"limits hft_user - nofile"}
+    kernel = {name: one for name, one in found.items() if one["role"] in ("realtime_kernel", "cpu_isolation", "hugepages", "cpu_power")}
+    assert kernel
+    assert not {name: one for name, one in kernel.items() if one["status"] != "not_applicable" or not one["reason"]}
+    assert converge(("limits",)) == {("Configure | limits of sessions and services", "/etc/security/limits.d/90-hft.conf")}
+
+
 @pytest.mark.long
 def test_only_what_was_broken_by_hand_is_repaired_and_check_mode_says_so_before(host, converge):
     host.check_output("echo 'vm.swappiness = 60' >> /etc/sysctl.d/90-hft.conf")
@@ -159,8 +192,8 @@ def test_only_what_was_broken_by_hand_is_repaired_and_check_mode_says_so_before(
         ("Install | packages of every host", "logrotate"),
         ("Service | log rotation on, unwanted units off, mounts there", "logrotate.timer"),
     }
-    assert converge("--check") == broken
-    assert converge() == broken
+    assert converge(("base", "sysctl", "limits", "time_sync"), "--check") == broken
+    assert converge(("base", "sysctl", "limits", "time_sync")) == broken
 
 
 _WRONG = [
