@@ -14,7 +14,7 @@ from __future__ import annotations
 from ansible_collections.hft.ops.plugins.module_utils._boot_grub import ENVIRONMENT, MENU, Grub
 from ansible_collections.hft.ops.plugins.module_utils._grub_menu import environment
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, FAILED, NOT_APPLICABLE, PENDING_REBOOT, Item
+from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, FAILED, NOT_APPLICABLE, Item
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed, with_key
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl
@@ -178,7 +178,8 @@ class BootTrial:
         if self.fell_back:
             return Item(ITEM, FAILED, wanted, self.state, reason="the change did not come up; the host runs the entry before it")
         if self.state == "armed":
-            return Item(ITEM, PENDING_REBOOT, wanted, self.state, reason="the next boot is tried once")
+            # Ready as it is: what waits for the boot says so itself.
+            return Item(ITEM, APPLIED, wanted, self.state, reason="the next boot is tried once")
         if self.state == "tried":
             return Item(ITEM, APPLIED, wanted, self.state, reason=f"this boot is the trial; {_UNIT} has not confirmed it yet")
         return Item(ITEM, APPLIED, wanted)

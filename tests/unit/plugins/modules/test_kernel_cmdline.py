@@ -238,7 +238,8 @@ def test_a_change_is_armed_with_the_entry_that_runs_now(grub):
     assert environment(grub.host.read("/boot/grub/grubenv")) == {"hft_trial": "armed"}
     assert grub.systemd.units["hft-boot-confirm.service"]["UnitFileState"] == "enabled"
     assert result["command_line"]["persisted"].endswith(f"ro console=ttyS0 quiet panic=30 {_ARGUMENTS}")
-    assert _items(result)["boot once"]["status"] == "pending_reboot"
+    assert _items(result)["boot once"]["reason"] == "the next boot is tried once"
+    assert not [reason for reason in result["reboot_reasons"] if reason.startswith("boot once")]
     program = grub.host.path("/usr/local/sbin/hft-boot-confirm")
     assert "for nic in eth0 eth1; do" in program.read_text()
     assert program.stat().st_mode & 0o777 == 0o755
