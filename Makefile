@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover chaos chaos-db clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host chaos chaos-db clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -29,6 +29,12 @@ lab-up: setup   ## the lab's hosts alone
 
 lab-down: setup ## remove the lab's hosts, their disks and their network
 	@$(RUN) $(PYTHON) -m lab down
+
+vm-up: setup    ## a virtual host of its own kernel and boot loader, for what a container cannot prove
+	@$(RUN) $(PYTHON) -m lab.vm up
+
+vm-down: setup  ## power it off; what was written to its disk is gone with the next vm-up
+	@$(RUN) $(PYTHON) -m lab.vm down
 
 shell: setup    ## a shell on one host: make shell HOST=hft-prod-01
 	@$(RUN) $(PYTHON) -m lab shell $(HOST)
@@ -60,6 +66,9 @@ bench-db: setup ## rows a second, switchover and failover under load, on the lab
 
 bench-cutover: setup ## transfers under load beside the runbook's own steps, on the lab: build/bench/cutover.json
 	@$(RUN) $(PYTHON) tests/bench/cutover.py
+
+bench-host: setup ## a host's state beside today's modules, on a container and a virtual host, and a fleet: build/bench/host.json
+	@$(RUN) $(PYTHON) tests/bench/host.py --vm
 
 chaos: setup    ## faults in the middle of transfers, on the lab: build/chaos.json
 	@$(RUN) $(PYTHON) tests/chaos/transfers.py
