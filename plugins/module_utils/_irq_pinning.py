@@ -4,8 +4,9 @@
 """Private to hft.ops. Which interrupt belongs on which CPU, and putting it there.
 
 The module irq_affinity imports this file and also installs it as the program of hft-irq-affinity.service, so both know the same. It is
-a file of its own: the standard library, and nothing of the collection. Drivers ask for their interrupts anew whenever a link is brought
-up, and the kernel then forgets where they were pinned; so the service pins them again at every change of a link that the kernel tells.
+a file of its own: the standard library, and nothing of the collection. A driver that gives its interrupts back (when it is loaded anew,
+its queues are counted anew, or the link goes down) gets new ones, which are not pinned; so the service pins at every change of a link
+that the kernel tells.
 """
 
 from __future__ import annotations

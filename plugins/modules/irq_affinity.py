@@ -13,9 +13,10 @@ description:
   - Moves every interrupt off the isolated CPUs, gives each queue of a network card its CPU, and sets where new interrupts start
     (C(default_smp_affinity)). Masks are compared as sets of CPUs, and the kernel is asked afterwards where each interrupt goes
     (C(effective_affinity)).
-  - Drivers ask for their interrupts anew whenever a link is brought up, and the kernel then forgets where they were. The module
-    installs C(hft-irq-affinity.service), which listens to the kernel and pins them again at every change of a link. Its program is
-    the very file by which the module decides. Enable and start it with M(hft.ops.services), or use the role C(hft.ops.irq_affinity).
+  - A driver that gives its interrupts back (when it is loaded anew, its queues are counted anew, or the link goes down) gets new ones,
+    which are not pinned. The module installs C(hft-irq-affinity.service), which listens to the kernel and pins them at every change of
+    a link. Its program is the very file by which the module decides. Enable and start it with M(hft.ops.services), or use the role
+    C(hft.ops.irq_affinity).
   - An interrupt that the kernel manages itself refuses every mask, with EIO or on newer kernels EPERM. It is C(not_applicable);
     C(isolcpus=managed_irq) keeps such interrupts away.
 author: hft.ops contributors (@hft-ops)
