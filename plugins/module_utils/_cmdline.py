@@ -96,13 +96,17 @@ class CommandLine:
         if self.loader is None:
             return
         words = [] if self._removed else [Argument(given["name"], given["value"]) for given in self._params["arguments"]]
-        arguments = [one for one in words if any(one in key.arguments for key in self._stated)]
+        arguments = [self._as_written(one) for one in words if any(one in key.arguments for key in self._stated)]
         self.loader.stage(plan, self._owner, arguments, [key.name for key in self._stated if key.action != "add"])
         self._impossible = getattr(self.loader, "no_trial", None)
         if isinstance(self.loader, Grub):
             self._trial = BootTrial(self._host, self._run_command, self.loader)
             self._impossible = self._trial.impossible()
             _stage_trial(self._params, self.loader, self._trial, self._impossible, plan)
+
+    def _as_written(self, one: Argument) -> Argument:
+        """The argument as it stands in the file already when it means the same: 2,3 for 2-3 is no change."""
+        return next((old for old in self._before if old.key == one.key and meaning(old, self._last) == meaning(one, self._last)), one)
 
     def verify(self) -> None:
         """After the writes: HostError when the default entry did not become what was wanted."""

@@ -111,6 +111,12 @@ def test_sets_of_cpus_are_compared_as_sets(grub):
     assert set(_status(_apply(grub, [("isolcpus", "managed_irq,domain,2-3"), ("nohz_full", "2,3")])).values()) == {"applied"}
 
 
+def test_another_spelling_of_the_same_cpus_changes_nothing(grub):
+    _apply(grub)
+    result = _apply(grub, [("isolcpus", "domain,managed_irq,2,3"), ("nohz_full", "3,2"), ("rcu_nocbs", "2-3"), ("irqaffinity", "0,1")])
+    assert not result["changed"]
+
+
 def test_repeated_keys_keep_all_their_values_in_their_order(grub):
     pools = [("hugepagesz", "1G"), ("hugepages", "0:1"), ("hugepagesz", "2M"), ("hugepages", "64")]
     result = _apply(grub, pools)
