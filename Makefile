@@ -52,7 +52,7 @@ conformance-self: $(KIT)/.ready ## our engine passes the kit, and each engine br
 test: setup     ## the whole suite, by the stages and budgets of tests/stages.yml
 	@$(RUN) $(PYTHON) tests/run_stages.py --set test
 
-test-fast: setup ## lint, gates and units
+test-fast: setup ## yamllint, ruff, gates and units
 	@$(RUN) $(PYTHON) tests/run_stages.py --set fast
 
 test-all: setup ## test, and what is too long for every change
