@@ -188,14 +188,15 @@ def main() -> None:
     try:
         config = parse(kernel.read(CONFIG) or "")
     except ValueError as wrong:
-        sys.exit(f"{CONFIG}: {wrong}")
+        raise SystemExit(f"{CONFIG}: {wrong}") from wrong
     if not config.housekeeping:
-        sys.exit(f"{CONFIG}: names no housekeeping CPU")
+        raise SystemExit(f"{CONFIG}: names no housekeeping CPU")
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as links:
         links.bind((0, _RTMGRP_LINK))  # before the first pinning, so that no change is missed
         while True:
             for line in pin(kernel, config):
-                print(line, flush=True)
+                sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
             _ready()
             # What the messages say does not matter; ENOBUFS means that some were lost.
             with contextlib.suppress(OSError):

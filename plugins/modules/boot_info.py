@@ -81,7 +81,8 @@ from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GU
 from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 # Fields of `chronyc -c tracking`: 5 offset in seconds, 14 leap status.
-_OFFSET, _LEAP = 4, 13
+_OFFSET = 4
+_LEAP = 13
 
 
 def main() -> None:

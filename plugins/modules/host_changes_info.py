@@ -70,7 +70,8 @@ from ansible_collections.hft.ops.plugins.module_utils._change_record import FILE
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import HIDDEN
 
-_MODE, _OWNER = " (mode)", " (owner)"
+_MODE = " (mode)"
+_OWNER = " (owner)"
 
 
 def main() -> None:

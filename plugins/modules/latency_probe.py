@@ -130,8 +130,8 @@ tests:
       contains:
         cpu: {description: The CPU., type: int}
         total: {description: All of them., type: int}
-        devices: {description: Those of devices, which have a number., type: int}
-        sources: {description: How many by source, the busiest first., type: dict}
+        devices: {description: 'Those of devices, which have a number.', type: int}
+        sources: {description: 'How many by source, the busiest first.', type: dict}
 refused:
   description: In check mode, the refusal that a run would meet; empty where it would meet none.
   returned: success

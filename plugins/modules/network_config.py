@@ -99,7 +99,8 @@ from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 _KIT = "/var/lib/hft_ops/network_return"
 _SCRIPT = f"{_KIT}/return.sh"
-_RETURN, _APPLY = "hft-network-return", "hft-network-apply"
+_RETURN = "hft-network-return"
+_APPLY = "hft-network-apply"
 
 _Run = Callable[[list], tuple]
 

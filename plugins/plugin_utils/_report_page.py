@@ -102,7 +102,7 @@ def _pictures(record: dict[str, Any]) -> str:
     if inner:
         picture = timeline("transfer", "Phases of the transfer, giver and taker", inner, gap(record, inner))
         parts.append(section("The transfer", f'<div class="scroll">{picture}</div>',
-                              "<p class=\"key\">Each part by the clock of its own host; the gap by the log of the venue.</p>"))
+                             "<p class=\"key\">Each part by the clock of its own host; the gap by the log of the venue.</p>"))
     return "\n".join(parts)
 
 
@@ -128,7 +128,7 @@ def _watch(record: dict[str, Any]) -> str:
         name = f"{text(one.get('name'))}{' (dry run)' if one.get('dry_run') else ''}<br><code>{text(one.get('query'))}</code>"
         rows.append([name, sparkline(_values(one)), text(counts), _verdict(str(one.get("verdict"))), text(one.get("reason"))])
     return section("Watch", f"<p>{escape(words(watch.get('verdict')))}: {text(watch.get('reason'))}</p>",
-                    table(["Metric", "Measured", "Measurements", "Verdict", "Reason"], rows) if rows else "")
+                   table(["Metric", "Measured", "Measurements", "Verdict", "Reason"], rows) if rows else "")
 
 
 def _values(metric: dict[str, Any]) -> list[tuple[float, str]]:

@@ -15,7 +15,7 @@ _FILE = "/etc/tmpfiles.d/60-hft-hugepages.conf"
 _NODE = "/sys/devices/system/node/node{}/hugepages/hugepages-{}kB/nr_hugepages"
 _SMALL_1, _LARGE_0 = _NODE.format(1, 2048), _NODE.format(0, 1048576)
 _GUARD = {"service": "hft_system.service", "config": "/opt/hft_system/config/production.json", "api_token": None, "allow_disruption": False}
-_POOLS = [{"size": "1G", "count": 1, "node": 0}, {"size": "2M", "count": 64, "node": 1}]
+_POOLS = ({"size": "1G", "count": 1, "node": 0}, {"size": "2M", "count": 64, "node": 1})
 
 
 @pytest.fixture

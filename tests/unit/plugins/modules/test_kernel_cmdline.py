@@ -14,7 +14,7 @@ from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 from ansible_collections.hft.ops.tests.unit.plugins.modules.grub_host import RT, STOCK, GrubHost
 
 _FILE = "/etc/default/grub.d/60-hft-cpu_isolation.cfg"
-_ISOLATION = [("isolcpus", "managed_irq,domain,2-3"), ("nohz_full", "2-3"), ("rcu_nocbs", "2-3"), ("irqaffinity", "0-1")]
+_ISOLATION = (("isolcpus", "managed_irq,domain,2-3"), ("nohz_full", "2-3"), ("rcu_nocbs", "2-3"), ("irqaffinity", "0-1"))
 _ARGUMENTS = "isolcpus=managed_irq,domain,2-3 nohz_full=2-3 rcu_nocbs=2-3 irqaffinity=0-1"
 
 

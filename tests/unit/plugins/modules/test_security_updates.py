@@ -37,8 +37,8 @@ class Debian:
             return 0, "".join(f"{name}\t{version}\tinstalled\t\n" for name, version in self.installed.items()), ""
         words = [word for word in argv[1:] if not word.startswith(("-", "D"))]
         if "--simulate" in argv:
-            names = [word.partition("=")[0] for word in words[1:]] or [name for name, (_old, new, _o) in self.updates.items()
-                                                                      if self.installed[name] != new]
+            due = [name for name, (_old, new, _o) in self.updates.items() if self.installed[name] != new]
+            names = [word.partition("=")[0] for word in words[1:]] or due
             names += [more for name in names for more in self.along.get(name, ())]
             return 0, "NOTE: only a simulation\n" + "".join(self._inst(name) for name in names) + "Conf openssl (3)\n", ""
         self.calls.append(tuple(words))
