@@ -85,6 +85,8 @@ class Guest:
             process = subprocess.Popen(self._argv(disk, form, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                        cwd=self.state, start_new_session=True)
         (self.state / "pid").write_text(f"{process.pid}\n")
+        while self.pid is None and process.poll() is None:
+            time.sleep(0.05)  # it has its name only once the program has begun
         self.wait_for_ssh()
 
     def wait_for_ssh(self, timeout_s: float = _BOOT_TIMEOUT_S) -> None:
