@@ -40,6 +40,7 @@ class Guest:
         self._kernel = folder / "vmlinuz"
         self._overlay = overlay
         self.state = STATE / name
+        self._process: subprocess.Popen | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -82,10 +83,10 @@ class Guest:
         ssh_keys.pin({NAME: f"[127.0.0.1]:{port}"})
         self._write_inventory(port)
         with (self.state / "qemu.log").open("wb") as log:
-            process = subprocess.Popen(self._argv(disk, form, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       cwd=self.state, start_new_session=True)
-        (self.state / "pid").write_text(f"{process.pid}\n")
-        while self.pid is None and process.poll() is None:
+            self._process = subprocess.Popen(self._argv(disk, form, port), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                             cwd=self.state, start_new_session=True)
+        (self.state / "pid").write_text(f"{self._process.pid}\n")
+        while self.pid is None and self._process.poll() is None:
             time.sleep(0.05)  # it has its name only once the program has begun
         self.wait_for_ssh()
 
