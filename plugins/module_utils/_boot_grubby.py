@@ -12,7 +12,6 @@ from ansible_collections.hft.ops.plugins.module_utils._boot_owned import Ledger
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 PROGRAM = "/usr/sbin/grubby"
 
@@ -22,11 +21,6 @@ class Grubby(Ledger):
 
     name = "grubby"
     no_trial = "entries that grubby edits are not tried once"
-
-    def __init__(self, host: Host, run_command: RunCommand) -> None:
-        super().__init__(host)
-        self._run_command = run_command
-        self.read()
 
     @staticmethod
     def missing(host: Host) -> str | None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 FORM = """\
 # Managed by hft.ops.kernel_cmdline as a whole: edits are removed by the next run.
@@ -33,20 +35,27 @@ def variable(text: str | None, name: str) -> str:
     return " ".join(shlex.split(found[1])) if found else ""
 
 
-class Ledger:
+class Ledger(ABC):
     """The files of a boot loader that has one command line for all owners. replaced: what was taken out of it and comes back."""
 
     default_release: str | None = None
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, run_command: RunCommand) -> None:
         self._host = host
+        self._run_command = run_command
+        self.read()
 
+    @abstractmethod
+    def read(self) -> None:
+        """Ask the boot loader how it stands now; raises HostError when it does not say."""
+
+    @abstractmethod
     def kernels(self) -> dict[str, str]:
         """What the boot loader calls each installed kernel, by its release."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_default(self, name: str) -> None:
-        raise NotImplementedError
+        """Make the kernel that the boot loader calls so the one that boots next."""
 
     def stage_default(self, plan: Plan, release: str | None) -> None:
         """State which kernel boots by default; None gives back the one that did before."""

@@ -12,7 +12,6 @@ from ansible_collections.hft.ops.plugins.module_utils._boot_owned import Ledger
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 _LINE = "/etc/kernel/cmdline"
 _LOADERS = ("/boot/loader/loader.conf", "/efi/loader/loader.conf", "/boot/efi/loader/loader.conf")
@@ -25,11 +24,6 @@ class SystemdBoot(Ledger):
 
     name = "systemd-boot"
     no_trial = "entries of systemd-boot are not tried once"
-
-    def __init__(self, host: Host, run_command: RunCommand) -> None:
-        super().__init__(host)
-        self._run_command = run_command
-        self.read()
 
     @staticmethod
     def missing(host: Host) -> str | None:

@@ -78,9 +78,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._cpu_list import cpu_set
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, Item
+from ansible_collections.hft.ops.plugins.module_utils._topology import listed
 
 _GIB = 1 << 30
 _SECTOR_BYTES = 512  # of /sys/block/*/size, whatever the disk's own
@@ -148,8 +148,8 @@ def _at_least(name: str, wanted: float, live: float, unit: str = "") -> Item:
 
 def _cpus(wanted: int, host: Host) -> list[Item]:
     path = "/sys/devices/system/cpu/online"
-    online = host.read(path)
-    return [_unknown("cpus", wanted, path) if online is None else _at_least("cpus", wanted, len(cpu_set(online)))]
+    online = listed(host, path)
+    return [_unknown("cpus", wanted, path) if online is None else _at_least("cpus", wanted, len(online))]
 
 
 def _cpuinfo(host: Host, field: str) -> list[str]:
