@@ -14,8 +14,8 @@ help:           ## this list
 setup: $(VENV)/.ready build/collections/ansible_collections/hft/ops   ## venv with the pinned tools (no host-wide change but python3-venv)
 
 $(VENV)/.ready: requirements.txt
-	@tests/bootstrap $(VENV) requirements.txt
-	@touch $@
+	@cmp --silent requirements.txt $@ || tests/bootstrap $(VENV) requirements.txt
+	@cp requirements.txt $@
 
 # Playbooks name roles and modules by FQCN; this link lets a checkout stand where an installed collection would.
 build/collections/ansible_collections/hft/ops:
