@@ -13,10 +13,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, Callable
+from typing import Any
 
+from ansible_collections.hft.ops.plugins.module_utils._canary_comparison import Comparison, ComparisonWrong, TooLittle, comparison_of
 from ansible_collections.hft.ops.plugins.module_utils._metric_condition import Condition, ConditionWrong, Undecided
-from ansible_collections.hft.ops.plugins.module_utils._prometheus import NotMeasured
+from ansible_collections.hft.ops.plugins.module_utils._prometheus import NotMeasured, Prometheus
 
 # From best to worst: the worst of its metrics is the verdict of a run.
 VERDICTS = ("successful", "inconclusive", "error", "failed")
@@ -30,6 +31,7 @@ class Metric:
     query: str
     success: Condition | None
     failure: Condition | None
+    comparison: Comparison | None = None  # in place of conditions
     interval_s: float = 0
     count: int = 0  # 0: until the run ends
     initial_delay_s: float = 0
@@ -46,11 +48,11 @@ class Measurement:
     phase: str
     samples: list[float]
     reason: str
+    critical: bool = False
+    compared: dict[str, Any] = field(default_factory=dict)
 
     def public(self) -> dict[str, Any]:
-        # JSON has no NaN.
-        return {"at": self.at, "phase": self.phase, "samples": [one if math.isfinite(one) else str(one) for one in self.samples],
-                "reason": self.reason}
+        return _json({"at": self.at, "phase": self.phase, "samples": self.samples, "reason": self.reason, **self.compared})
 
 
 @dataclass
@@ -79,7 +81,8 @@ class Progress:
         return len(self.measurements) - self.number("error")
 
     def public(self) -> dict[str, Any]:
-        return {"name": self.metric.name, "query": self.metric.query, "verdict": self.verdict, "reason": self.reason,
+        baseline = {"baseline_query": self.metric.comparison.baseline_query} if self.metric.comparison else {}
+        return {"name": self.metric.name, "query": self.metric.query, **baseline, "verdict": self.verdict, "reason": self.reason,
                 "dry_run": self.metric.dry_run, "counts": {phase: self.number(phase) for phase in VERDICTS},
                 "measurements": [one.public() for one in self.measurements]}
 
@@ -101,8 +104,13 @@ def metric_of(given: dict[str, Any]) -> Metric:
         success, failure = (Condition(given[key]) if given.get(key) else None for key in ("success_condition", "failure_condition"))
     except ConditionWrong as wrong:
         raise ConditionWrong(f"metric {given['name']}: {wrong}") from None
-    if not success and not failure:
-        raise ConditionWrong(f"metric {given['name']}: expected success_condition, failure_condition or both; without one nothing can fail")
+    if bool(given.get("comparison")) == bool(success or failure):
+        raise ConditionWrong(f"metric {given['name']}: expected success_condition, failure_condition or both, or else comparison; "
+                             + ("not conditions beside a comparison" if success or failure else "without one nothing can fail"))
+    try:
+        comparison = comparison_of(given["name"], given["comparison"]) if given.get("comparison") else None
+    except ComparisonWrong as wrong:
+        raise ConditionWrong(str(wrong)) from None
     numbers = {key: given[key] for key in ("interval_s", "count", "initial_delay_s", "failure_limit", "inconclusive_limit",
                                            "consecutive_error_limit", "consecutive_success_limit")}
     for key, value in numbers.items():
@@ -113,7 +121,7 @@ def metric_of(given: dict[str, Any]) -> Metric:
             raise ConditionWrong(
                 f"metric {given['name']}: count {numbers['count']} without interval_s; say how far apart the measurements are")
         numbers["count"] = 1
-    return Metric(given["name"], given["query"], success, failure, dry_run=given["dry_run"], **numbers)
+    return Metric(given["name"], given["query"], success, failure, comparison, dry_run=given["dry_run"], **numbers)
 
 
 def assess_samples(metric: Metric, samples: list[float]) -> tuple[str, str]:
@@ -136,16 +144,8 @@ def assess_samples(metric: Metric, samples: list[float]) -> tuple[str, str]:
 def assess(progress: Progress, ended: bool) -> tuple[str, str]:
     """Verdict on a metric and why, or nothing while it goes on. ended: no measurement follows."""
     metric = progress.metric
-    verdict = ("", "")
     last = progress.measurements[-1].reason if progress.measurements else ""
-    failed, inconclusive, errors = progress.number("failed"), progress.number("inconclusive"), progress.in_a_row("error")
-    # In this order, the later one counts.
-    if metric.failure_limit != _OFF and failed > metric.failure_limit:
-        verdict = ("failed", f"{_times(failed, 'failed')}, the limit is {metric.failure_limit}: {last}")
-    if inconclusive > metric.inconclusive_limit:
-        verdict = ("inconclusive", f"{_times(inconclusive, 'inconclusive')}, the limit is {metric.inconclusive_limit}: {last}")
-    if errors > metric.consecutive_error_limit:
-        verdict = ("error", f"{_times(errors, 'not measured')} in a row, the limit is {metric.consecutive_error_limit}: {last}")
+    verdict = _beyond_limits(progress, last)
     if verdict[0]:
         return verdict
     if metric.consecutive_success_limit and progress.in_a_row("successful") >= metric.consecutive_success_limit:
@@ -161,6 +161,23 @@ def assess(progress: Progress, ended: bool) -> tuple[str, str]:
     return _at_the_end(progress)
 
 
+def _beyond_limits(progress: Progress, last: str) -> tuple[str, str]:
+    """Verdict of the limits that were passed, or nothing. last: the reason of the last measurement."""
+    metric = progress.metric
+    verdict = ("", "")
+    failed, inconclusive, errors = progress.number("failed"), progress.number("inconclusive"), progress.in_a_row("error")
+    if any(one.critical for one in progress.measurements):
+        return "failed", f"critical: {next(one.reason for one in progress.measurements if one.critical)}"
+    # In this order, the later one counts.
+    if metric.failure_limit != _OFF and failed > metric.failure_limit:
+        verdict = ("failed", f"{_times(failed, 'failed')}, the limit is {metric.failure_limit}: {last}")
+    if inconclusive > metric.inconclusive_limit:
+        verdict = ("inconclusive", f"{_times(inconclusive, 'inconclusive')}, the limit is {metric.inconclusive_limit}: {last}")
+    if errors > metric.consecutive_error_limit:
+        verdict = ("error", f"{_times(errors, 'not measured')} in a row, the limit is {metric.consecutive_error_limit}: {last}")
+    return verdict
+
+
 def _at_the_end(progress: Progress) -> tuple[str, str]:
     metric = progress.metric
     if metric.consecutive_success_limit:
@@ -168,6 +185,15 @@ def _at_the_end(progress: Progress) -> tuple[str, str]:
     if not progress.number("successful"):
         return "inconclusive", f"{progress.measured} measurements, none of them a success"
     return "successful", f"{progress.number('successful')} of {progress.measured} measurements"
+
+
+def _json(value: Any) -> Any:
+    """JSON has neither NaN nor infinity."""
+    if isinstance(value, dict):
+        return {key: _json(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_json(one) for one in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _times(number: int, phase: str) -> str:
@@ -179,12 +205,28 @@ def _told(samples: list[float]) -> str:
     return f"measured {shown}{', …' if len(samples) > 5 else ''}" if samples else "no data"
 
 
+def _compared(at: str, comparison: Comparison, query: str, prometheus: Prometheus) -> Measurement:
+    """One measurement of a canary beside its baseline."""
+    canary, baseline = (prometheus.series(comparison.query(text), comparison.window_s, comparison.step_s)
+                        for text in (query, comparison.baseline_query))
+    both: dict[str, Any] = {"baseline_samples": baseline}
+    absent = " and ".join(name for name, samples in (("canary", canary), ("baseline", baseline)) if not samples)
+    if absent:
+        return Measurement(at, "error", canary, f"no data: {absent} gave no sample in the window", compared=both)
+    try:
+        judged = comparison.judge(baseline, canary)
+    except TooLittle as why:
+        return Measurement(at, "inconclusive", canary, str(why), compared=both)
+    return Measurement(at, "failed" if judged.bad else "successful", canary, judged.reason, judged.critical,
+                       {**both, "comparison": judged.detail})
+
+
 class Analysis:
     """One run over all metrics: it ends with the first that is not successful, or when every one is."""
 
-    def __init__(self, metrics: list[Metric], query: Callable[[str], list[float]], clock: Clock, error_retry_s: float = 10,
+    def __init__(self, metrics: list[Metric], prometheus: Prometheus, clock: Clock, error_retry_s: float = 10,
                  duration_s: float = 0) -> None:
-        self.query, self.clock, self.error_retry_s = query, clock, error_retry_s
+        self.prometheus, self.clock, self.error_retry_s = prometheus, clock, error_retry_s
         begin = clock.now()
         self.end = begin + duration_s if duration_s else math.inf
         self.started_at = clock.wall()
@@ -226,7 +268,9 @@ class Analysis:
     def _take(self, metric: Metric) -> Measurement:
         at = self.clock.wall()
         try:
-            samples = self.query(metric.query)
+            if metric.comparison:
+                return _compared(at, metric.comparison, metric.query, self.prometheus)
+            samples = self.prometheus.query(metric.query)
         except NotMeasured as why:
             return Measurement(at, "error", [], str(why))
         phase, reason = assess_samples(metric, samples)

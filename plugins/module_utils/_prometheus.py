@@ -1,7 +1,7 @@
 # Copyright: (c) hft.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to hft.ops. Instant queries of Prometheus' HTTP API. Whatever cannot be read as numbers is said to be not measured."""
+"""Private to hft.ops. Queries of Prometheus' HTTP API. Whatever cannot be read as numbers is said to be not measured."""
 
 from __future__ import annotations
 
@@ -12,10 +12,34 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
 _LARGEST = 8 << 20
+
+PROMETHEUS_SPEC: dict[str, Any] = {
+    "url": {"type": "str", "required": True},
+    "timeout": {"type": "float", "default": 5},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "token": {"type": "str", "no_log": True},
+    "ca": {"type": "path"},
+}
+PROMETHEUS_RULES: dict[str, Any] = {"mutually_exclusive": [("username", "token")], "required_together": [("username", "password")]}
+
+
+class AddressWrong(ValueError):
+    """The options name no Prometheus."""
+
+
+def prometheus(params: dict[str, Any]) -> Prometheus:
+    """The client that a module's options of PROMETHEUS_SPEC ask for."""
+    if urlsplit(params["url"]).scheme not in ("http", "https"):
+        raise AddressWrong(f"url: expected http://HOST:PORT or https://HOST:PORT, found {params['url']}")
+    if params["timeout"] <= 0:
+        raise AddressWrong(f"timeout: expected seconds above 0, found {params['timeout']:g}")
+    given = {key: params[key] or "" for key in ("username", "password", "token", "ca")}
+    return Prometheus(params["url"], params["timeout"], **given)
 
 
 class NotMeasured(Exception):
@@ -36,11 +60,7 @@ class Prometheus:
 
     def query(self, text: str) -> list[float]:
         """The samples of an instant vector, or the one of a scalar, in the order in which they came."""
-        document = self._ask(text)
-        if document.get("status") != "success":
-            raise NotMeasured(f"{self.url}: {document.get('errorType', 'error')}: {document.get('error', 'no reason given')}")
-        data = document.get("data")
-        kind = data.get("resultType") if isinstance(data, dict) else None
+        kind, data = self._asked("query", query=text)
         try:
             if kind == "vector":
                 return [float(one["value"][1]) for one in data["result"]]
@@ -50,8 +70,31 @@ class Prometheus:
             raise NotMeasured(f"{self.url}: the {kind} holds what is no number: {wrong}") from None
         raise NotMeasured(f"{self.url}: the query gave {kind or 'no result'}; expected a vector or a scalar, as of an instant query")
 
-    def _ask(self, text: str) -> dict[str, Any]:
-        address = f"{self.url.rstrip('/')}/api/v1/query?{urlencode({'query': text, 'timeout': f'{self.timeout_s:g}s'})}"
+    def series(self, text: str, window_s: float, step_s: float) -> list[float]:
+        """The one series of a query over the window that ends now, oldest first; nothing stands for a step without a sample."""
+        # By the clock of Prometheus: a control node that is ahead would find the end of the window empty.
+        now = self.query("time()")[0]
+        kind, data = self._asked("query_range", query=text, start=f"{now - window_s + step_s:.3f}", end=f"{now:.3f}", step=f"{step_s:g}")
+        if kind != "matrix":
+            raise NotMeasured(f"{self.url}: the query gave {kind or 'no result'}; expected series, as of a range query")
+        try:
+            series = [[float(sample[1]) for sample in one["values"]] for one in data["result"]]
+        except (KeyError, IndexError, TypeError, ValueError) as wrong:
+            raise NotMeasured(f"{self.url}: the {kind} holds what is no number: {wrong}") from None
+        if len(series) > 1:
+            raise NotMeasured(f"{self.url}: the query gave {len(series)} series where one is compared; join them, for example by sum()")
+        return series[0] if series else []
+
+    def _asked(self, what: str, **arguments: str) -> tuple[str | None, dict[str, Any]]:
+        """Kind and data of what Prometheus answered; NotMeasured with its own reason when it refused."""
+        document = self._ask(what, arguments)
+        if document.get("status") != "success":
+            raise NotMeasured(f"{self.url}: {document.get('errorType', 'error')}: {document.get('error', 'no reason given')}")
+        data = document.get("data")
+        return (data.get("resultType"), data) if isinstance(data, dict) else (None, {})
+
+    def _ask(self, what: str, arguments: dict[str, str]) -> dict[str, Any]:
+        address = f"{self.url.rstrip('/')}/api/v1/{what}?{urlencode({**arguments, 'timeout': f'{self.timeout_s:g}s'})}"
         try:
             request = Request(address, headers=self._headers())  # noqa: S310 - metric_analysis takes http and https alone
             # No proxy: the host is ours, and an answer that somebody else kept would be an old one.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: metric_analysis
-short_description: Watch metrics of Prometheus against thresholds, and say whether a change may stand
+short_description: Watch metrics of Prometheus against thresholds or a baseline, and say whether a change may stand
 version_added: 0.1.0
 description:
   - Asks Prometheus for all metrics, each at its own interval, and ends with one verdict and its reason. Changes nothing; runs on the
@@ -15,17 +15,17 @@ description:
   - The counters mean what they mean in Argo Rollouts' analysis. One thing differs, because trading rests on it, what was not measured is
     never a success. No data, Prometheus away, an answer that is no number are errors; NaN is inconclusive; a run without a
     measurement is an error.
+  - A metric is held against thresholds (O(metrics[].success_condition), O(metrics[].failure_condition)) or, with O(metrics[].comparison),
+    against the same metric of a baseline, by the statistics of Kayenta. There is no score over all metrics; a sum in which nine good ones
+    hide a bad one is not offered, each has a say of its own or is a O(metrics[].dry_run).
   - The run ends with the first metric that is not V(successful), or when every metric is. V(failed) was measured; V(inconclusive) and
     V(error) say that nobody knows. The task fails on every verdict but V(successful) and those in O(accept).
   - In check mode every metric is measured once, at once, and no verdict is a failure. That proves queries, conditions and access.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
   - hft.ops.attributes
+  - hft.ops.prometheus
 options:
-  url:
-    description: Prometheus, as C(http://hft-mon-01:9090). Proxies of the environment are not used.
-    type: str
-    required: true
   metrics:
     description: What is watched. At least one must not be O(metrics[].dry_run).
     type: list
@@ -37,7 +37,7 @@ options:
         type: str
         required: true
       query:
-        description: PromQL of an instant query that gives a vector or a scalar.
+        description: PromQL that gives a vector or a scalar at an instant; with O(metrics[].comparison) the one series of the canary.
         type: str
         required: true
       success_condition:
@@ -51,6 +51,78 @@ options:
           - Holds for a bad measurement. Alone, a measurement that does not meet it is good.
           - One that uses C(len), C(isnan) or C(default) is asked also where there is no data, and can make that a failure.
         type: str
+      comparison:
+        description:
+          - In place of conditions. Each measurement holds the series of O(metrics[].query) over the last seconds against the baseline's
+            by the test of Mann and Whitney, and fails where the canary is worse. No series is an error; too few samples, holes and infinite
+            values are inconclusive.
+          - Samples have to be independent. C($step) in both queries stands for O(metrics[].comparison.step_s), so that C(rate(x[$step]))
+            uses nothing twice; a longer range makes false alarms (docs/canary_comparison.md has figures).
+        type: dict
+        suboptions:
+          baseline_query:
+            description:
+              - The same metric of the baseline, best an old version that started when the canary did. C(offset 1d) makes it another time.
+            type: str
+            required: true
+          window_s:
+            description: Length of both series, which end when it is measured. An O(metrics[].initial_delay_s) as long lets it fill.
+            type: float
+            default: 600
+          step_s:
+            description: Distance of samples; not below the interval of scrapes. At most 1000 in a window.
+            type: float
+            default: 5
+          direction:
+            description: Which way is worse.
+            type: str
+            choices: [increase, decrease, either]
+            default: either
+          confidence:
+            description: Of the interval of the shift between both.
+            type: float
+            default: 0.98
+          tolerance:
+            description: The nearer end of the interval has to be farther from 0 than this part of the estimated shift.
+            type: float
+            default: 0.25
+          effect_size:
+            description:
+              - What O(metrics[].comparison.allowed_increase) and the others are limits of. V(mean_ratio) is the canary's mean by the
+                baseline's, for metrics that are never below 0. V(cles) is the probability that a sample of the canary is the higher one.
+            type: str
+            choices: [mean_ratio, cles]
+            default: mean_ratio
+          allowed_increase:
+            description: An increase is one from this effect size on. V(1) (C(cles) V(0.5)) when left out, so every certain one.
+            type: float
+          allowed_decrease:
+            description: A decrease is one from this effect size down. V(1) (C(cles) V(0.5)) when left out.
+            type: float
+          critical_increase:
+            description: A bad increase of this effect size ends the run, whatever O(metrics[].failure_limit).
+            type: float
+          critical_decrease:
+            description: A bad decrease of this effect size ends the run.
+            type: float
+          critical:
+            description: Any failed measurement of this metric ends the run, whatever O(metrics[].failure_limit).
+            type: bool
+            default: false
+          min_samples:
+            description: With fewer on either side it is inconclusive; as it is when less than half of the window was measured.
+            type: int
+            default: 50
+          nan:
+            description: V(replace) takes NaN for 0, V(remove) for not measured.
+            type: str
+            choices: [remove, replace]
+            default: remove
+          outliers:
+            description: V(remove) leaves out what is three times the quartiles' distance off them, and beyond the 1st or 99th percentile.
+            type: str
+            choices: [keep, remove]
+            default: keep
       interval_s:
         description: Seconds between measurements; 0 measures once.
         type: float
@@ -98,22 +170,6 @@ options:
     elements: str
     choices: [inconclusive, error, failed]
     default: []
-  timeout:
-    description: Seconds for one query.
-    type: float
-    default: 5
-  username:
-    description: For basic authentication, with O(password).
-    type: str
-  password:
-    description: Its password.
-    type: str
-  token:
-    description: Bearer token, instead of O(username).
-    type: str
-  ca:
-    description: File with the certificates that may have signed that of an C(https) O(url); those of the system when left out.
-    type: path
 """
 
 EXAMPLES = r"""
@@ -136,6 +192,25 @@ EXAMPLES = r"""
         count: 20
         inconclusive_limit: 3
   register: watch
+  delegate_to: localhost
+
+- name: Hold the canary against the old version on the same feed, three windows of ten minutes
+  hft.ops.metric_analysis:
+    url: https://hft-mon-01:9090
+    ca: /etc/ssl/certs/site-ca.pem
+    username: deployments
+    password: "{{ prometheus_password }}"
+    metrics:
+      - name: tick to order p99
+        query: histogram_quantile(0.99, sum by (le) (rate(tick_to_order_seconds_bucket{engine="hft-prod-02"}[$step])))
+        initial_delay_s: 600
+        interval_s: 600
+        count: 3
+        comparison:
+          baseline_query: histogram_quantile(0.99, sum by (le) (rate(tick_to_order_seconds_bucket{engine="hft-prod-01"}[$step])))
+          direction: increase
+          allowed_increase: 1.05
+          critical_increase: 1.5
   delegate_to: localhost
 
 - name: A measured failure moves trading back; not knowing holds
@@ -174,24 +249,44 @@ metrics:
     reason: {description: Why., type: str}
     dry_run: {description: Whether it has no say., type: bool}
     counts: {description: Number of measurements by phase., type: dict}
+    baseline_query: {description: "What it is compared with, where it is compared.", type: str}
     measurements:
-      description: Every one, oldest first; C(at) (UTC), C(phase), C(samples), C(reason).
+      description:
+        - Every one, oldest first; C(at) (UTC), C(phase), C(samples), C(reason).
+        - Compared ones also have C(baseline_samples) and, once judged, C(comparison) with C(classification) (C(pass), C(high), C(low)),
+          C(effect_size), C(shift) with C(shift_low) and C(shift_high), C(p_value), and samples, median and mean of both.
       type: list
       elements: dict
 """
 
-from urllib.parse import urlsplit
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._metric_analysis import Analysis, Clock, Metric, metric_of
 from ansible_collections.hft.ops.plugins.module_utils._metric_condition import ConditionWrong
-from ansible_collections.hft.ops.plugins.module_utils._prometheus import Prometheus
+from ansible_collections.hft.ops.plugins.module_utils._prometheus import PROMETHEUS_RULES, PROMETHEUS_SPEC, AddressWrong, prometheus
 
+_COMPARISON = {
+    "baseline_query": {"type": "str", "required": True},
+    "window_s": {"type": "float", "default": 600},
+    "step_s": {"type": "float", "default": 5},
+    "direction": {"type": "str", "choices": ["increase", "decrease", "either"], "default": "either"},
+    "confidence": {"type": "float", "default": 0.98},
+    "tolerance": {"type": "float", "default": 0.25},
+    "effect_size": {"type": "str", "choices": ["mean_ratio", "cles"], "default": "mean_ratio"},
+    "allowed_increase": {"type": "float"},
+    "allowed_decrease": {"type": "float"},
+    "critical_increase": {"type": "float"},
+    "critical_decrease": {"type": "float"},
+    "critical": {"type": "bool", "default": False},
+    "min_samples": {"type": "int", "default": 50},
+    "nan": {"type": "str", "choices": ["remove", "replace"], "default": "remove"},
+    "outliers": {"type": "str", "choices": ["keep", "remove"], "default": "keep"},
+}
 _METRIC = {
     "name": {"type": "str", "required": True},
     "query": {"type": "str", "required": True},
     "success_condition": {"type": "str"},
     "failure_condition": {"type": "str"},
+    "comparison": {"type": "dict", "options": _COMPARISON},
     "interval_s": {"type": "float", "default": 0},
     "count": {"type": "int", "default": 0},
     "initial_delay_s": {"type": "float", "default": 0},
@@ -217,27 +312,18 @@ def wanted(given: list[dict], duration_s: float) -> list[Metric]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "url": {"type": "str", "required": True},
+            **PROMETHEUS_SPEC,
             "metrics": {"type": "list", "elements": "dict", "required": True, "options": _METRIC},
             "duration_s": {"type": "float", "default": 0},
             "error_retry_s": {"type": "float", "default": 10},
             "accept": {"type": "list", "elements": "str", "choices": ["inconclusive", "error", "failed"], "default": []},
-            "timeout": {"type": "float", "default": 5},
-            "username": {"type": "str"},
-            "password": {"type": "str", "no_log": True},
-            "token": {"type": "str", "no_log": True},
-            "ca": {"type": "path"},
         },
-        mutually_exclusive=[("username", "token")],
-        required_together=[("username", "password")],
         supports_check_mode=True,
+        **PROMETHEUS_RULES,
     )
     given = module.params
-    if urlsplit(given["url"]).scheme not in ("http", "https"):
-        module.fail_json(msg=f"url: expected http://HOST:PORT or https://HOST:PORT, found {given['url']}")
-    for key in ("timeout", "error_retry_s"):
-        if given[key] <= 0:
-            module.fail_json(msg=f"{key}: expected seconds above 0, found {given[key]:g}")
+    if given["error_retry_s"] <= 0:
+        module.fail_json(msg=f"error_retry_s: expected seconds above 0, found {given['error_retry_s']:g}")
     asked = given["metrics"]
     if module.check_mode:
         asked = [{**one, "interval_s": 0, "count": 1, "initial_delay_s": 0, "consecutive_success_limit": 0, "consecutive_error_limit": 0}
@@ -245,11 +331,10 @@ def main() -> None:
     try:
         wanted(given["metrics"], given["duration_s"])
         metrics = wanted(asked, 0 if module.check_mode else given["duration_s"])
-    except ConditionWrong as wrong:
+        client = prometheus(given)
+    except (AddressWrong, ConditionWrong) as wrong:
         module.fail_json(msg=str(wrong))
-    prometheus = Prometheus(given["url"], given["timeout"], given["username"] or "", given["password"] or "", given["token"] or "",
-                            given["ca"] or "")
-    outcome = Analysis(metrics, prometheus.query, Clock(), given["error_retry_s"], given["duration_s"]).run()
+    outcome = Analysis(metrics, client, Clock(), given["error_retry_s"], given["duration_s"]).run()
     if outcome["verdict"] == "successful" or outcome["verdict"] in given["accept"] or module.check_mode:
         module.exit_json(changed=False, **outcome)
     module.fail_json(msg=f"{outcome['verdict']}: {outcome['reason']}", **outcome)

@@ -14,12 +14,8 @@ description:
     limits of the metric and larger than what it varied by in the window before (the distance of its quartiles).
   - What was measured in less than half of the slices is V(no data), never the same. Changes nothing and fails for wrong input alone.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.attributes.information]
+extends_documentation_fragment: [hft.ops.attributes, hft.ops.attributes.information, hft.ops.prometheus]
 options:
-  url:
-    description: Prometheus, as C(http://hft-mon-01:9090). Proxies of the environment are not used.
-    type: str
-    required: true
   before:
     description: The window before.
     type: dict
@@ -91,10 +87,6 @@ options:
     description: Slices of each window, 4 to 100.
     type: int
     default: 8
-  timeout:
-    description: Seconds for one query.
-    type: float
-    default: 5
 """
 
 EXAMPLES = r"""
@@ -124,11 +116,10 @@ rows:
 import math
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._metric_comparison import Window, compare, overall
-from ansible_collections.hft.ops.plugins.module_utils._prometheus import Prometheus
+from ansible_collections.hft.ops.plugins.module_utils._prometheus import PROMETHEUS_RULES, PROMETHEUS_SPEC, AddressWrong, prometheus
 
 _WINDOW = {"type": "dict", "required": True, "options": {
     "engine": {"type": "str", "required": True}, "begin": {"type": "str", "required": True}, "end": {"type": "str", "required": True}}}
@@ -165,27 +156,26 @@ def window_of(name: str, given: dict[str, Any], slices: int) -> Window:
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "url": {"type": "str", "required": True},
+            **PROMETHEUS_SPEC,
             "before": _WINDOW,
             "after": _WINDOW,
             "metrics": {"type": "list", "elements": "dict", "required": True, "options": _METRIC},
             "slices": {"type": "int", "default": 8},
-            "timeout": {"type": "float", "default": 5},
         },
         supports_check_mode=True,
+        **PROMETHEUS_RULES,
     )
     given = module.params
     try:
-        if urlsplit(given["url"]).scheme not in ("http", "https"):
-            raise InputWrong(f"url {given['url']!r}: expected http://HOST:PORT or https://HOST:PORT")
+        client = prometheus(given)
         if not 4 <= given["slices"] <= 100:
             raise InputWrong(f"slices {given['slices']}: expected 4 to 100")
         if not given["metrics"]:
             raise InputWrong("metrics: is empty; nothing would be compared")
         before, after = (window_of(name, given[name], given["slices"]) for name in ("before", "after"))
-    except InputWrong as wrong:
+    except (AddressWrong, InputWrong) as wrong:
         module.fail_json(msg=str(wrong))
-    rows = compare(given["metrics"], before, after, given["slices"], Prometheus(given["url"], given["timeout"]).query)
+    rows = compare(given["metrics"], before, after, given["slices"], client.query)
     module.exit_json(changed=False, rows=rows, verdict=overall(rows))
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._metric_analysis import Analysis, Clock, assess_samples, metric_of
@@ -48,7 +49,7 @@ def _run(answers: dict[str, list], *metrics: dict, **more: float) -> dict:
         return answer
 
     clock = TestClock()
-    outcome = Analysis([metric_of({**_METRIC, **one}) for one in metrics], query, clock, **more).run()
+    outcome = Analysis([metric_of({**_METRIC, **one}) for one in metrics], SimpleNamespace(query=query), clock, **more).run()
     return {**outcome, "took": clock.at - 1000.0}
 
 
