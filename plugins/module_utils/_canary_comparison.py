@@ -87,7 +87,8 @@ class Comparison:
             raise TooLittle(f"{name}: {infinite} of {len(samples)} samples are infinite, which is no amount")
         if self.nan == "replace":
             samples = [0.0 if math.isnan(one) else one for one in samples]
-        kept = [one for one in samples if not math.isnan(one)]
+        # To nine digits: how a mean was rounded is no difference.
+        kept = [float(f"{one:.9g}") for one in samples if not math.isnan(one)]
         if 2 * len(kept) < self.steps:
             raise TooLittle(f"{name}: measured in {len(kept)} of {self.steps} steps, less than half of the window"
                             + (f" ({len(samples) - len(kept)} NaN)" if len(kept) < len(samples) else ""))

@@ -15,7 +15,7 @@ from lab import docker_engine, image
 
 _BCRYPT = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
 PASSWORD = "correct horse"
-WINDOW_S, STEP_S = 300, 5
+WINDOW_S, STEP_S = 600, 5
 _KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 
 
@@ -27,7 +27,7 @@ class Server:
 
 
 def _level(phase: float) -> Callable[[int], float]:
-    return lambda i: 10 + (i * 7 + phase) % 5 / 5
+    return lambda i: 10 + (i * 7 + phase) % 13 / 13
 
 
 def _gauges() -> dict[str, Callable[[int], float | None]]:

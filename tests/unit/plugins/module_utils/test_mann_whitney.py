@@ -72,7 +72,7 @@ def test_the_interval_holds_the_shift_as_often_as_it_says() -> None:
         chance = random.Random(7)  # noqa: S311  (nothing secret)
         held = 0
         for _trial in range(300):
-            found = shift([chance.gauss(0, 1) for _ in range(size)], [chance.gauss(0.4, 1) for _ in range(size)], 0.9)
+            found = shift([chance.gauss(0, 1) for _one in range(size)], [chance.gauss(0.4, 1) for _one in range(size)], 0.9)
             held += found.low <= 0.4 <= found.high
         assert 0.86 <= held / 300 <= 0.95
 
@@ -82,6 +82,6 @@ def test_a_tenth_worse_fails_and_no_difference_passes(worse: float, bad: range) 
     """p99 of 50 us, 10 % noise, 100 samples: at least 95 of 100 each."""
     chance = random.Random(20260131)  # noqa: S311  (nothing secret)
     comparison = Comparison("", window_s=500)
-    told = sum(comparison.judge([chance.gauss(50e-6, 5e-6) for _ in range(100)],
-                                [chance.gauss(50e-6 * worse, 5e-6) for _ in range(100)]).bad for _trial in range(100))
+    told = sum(comparison.judge([chance.gauss(50e-6, 5e-6) for _one in range(100)],
+                                [chance.gauss(50e-6 * worse, 5e-6) for _one in range(100)]).bad for _trial in range(100))
     assert told in bad
