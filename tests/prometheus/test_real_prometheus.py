@@ -60,7 +60,7 @@ def test_a_threshold(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("metric", "reason"), [
     (_compare("tick_to_odrer_p99", ""), "no data: canary and baseline gave no sample in the window"),
     (_compare("tick_to_order_p99[", ""), "bad_data: "),
-    (_compare("tick_to_order_p99", ""), "the query gave 4 series where one is compared; join them"),
+    (_compare("tick_to_order_p99", ""), "the query gave 5 series where one is compared; join them"),
     ({"query": "tick_to_odrer_p99", "success_condition": "result < 12"}, "no data: the query gave no sample"),
     ({"query": "rate(tick_to_order_p99)", "success_condition": "result < 12"}, "bad_data: "),
 ])
