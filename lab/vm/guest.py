@@ -22,7 +22,8 @@ from lab.vm import acceleration, qmp
 from lab.vm.paths import KNOWN_HOSTS, STATE
 
 NAME = "hft-vm-01"
-_BOOT_TIMEOUT_S = 240
+# Emulated on two busy cores a boot takes minutes; alone about 90 s.
+_BOOT_TIMEOUT_S = 600
 # Emulated, the largest processor is an AMD one, which has SMT siblings only when asked for.
 _PROCESSORS = {acceleration.KVM: "host", acceleration.EMULATED: "max,topoext=on"}
 _POWER_OFF_TIMEOUT_S = 60
