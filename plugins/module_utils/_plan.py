@@ -20,7 +20,7 @@ and only then lets the plan run. In check mode the same differences are returned
         plan.file(host.owned_file("/etc/example.conf"), content=rendered, mode=0o644)
         plan.run()                                                # the only place where writes happen
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(items_by_name=..., **plan.result())
 
 One write may remove several differences (plan.change(d1, d2, write=...)): a single `systemctl enable` of five units.
@@ -180,6 +180,16 @@ class Plan:
             "differences": self._shown(),
             "diff": [_diff(difference) for difference in self.differences],
         }
+
+    def failure(self) -> dict[str, Any]:
+        """What a failed module returns: the same without the texts of files, among which the error would be lost."""
+        told = [{**one, "before": _counted(one["before"]), "after": _counted(one["after"])} for one in self._shown()]
+        return {"changed": self.changed, "differences": told}
+
+
+def _counted(value: Any) -> Any:
+    lines = value.count("\n") if isinstance(value, str) else 0
+    return f"({lines} lines)" if lines > 1 else value
 
 
 def _diff(difference: Difference) -> dict[str, str]:

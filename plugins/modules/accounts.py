@@ -147,7 +147,7 @@ def main() -> None:
     try:
         apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**plan.result())
 
 

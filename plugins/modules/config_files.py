@@ -122,7 +122,7 @@ def main() -> None:
     try:
         validated = apply(module.params["files"], module.params["validate"] or [], Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(validated=validated, **plan.result())
 
 

@@ -348,7 +348,7 @@ def main() -> None:
     except HostError as wrong:
         nothing = {"plan": [], "done": [], "current": 0, "ahead": [], "losses": [], "held_back": []}
         outcome = run.outcome() if run else nothing
-        module.fail_json(msg=str(wrong), **outcome, **{**plan.result(), "changed": bool(run and (run.done or run.adopted))})
+        module.fail_json(msg=str(wrong), **outcome, **{**plan.failure(), "changed": bool(run and (run.done or run.adopted))})
     finally:
         if database:
             database.connection.close()

@@ -192,7 +192,7 @@ def main() -> None:
         lock.plan(plan)
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(lock=lock.held, former=lock.former, **plan.result())
 
 

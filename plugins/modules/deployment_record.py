@@ -110,7 +110,7 @@ def main() -> None:
         plan_record(cluster, given, plan)
         plan.run(verify)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**plan.result())
 
 

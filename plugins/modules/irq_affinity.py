@@ -186,7 +186,7 @@ def main() -> None:
     try:
         result = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     if result["refused"]:
         module.warn(result["refused"])
     module.exit_json(**result, **plan.result())
@@ -203,8 +203,8 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     def verify() -> None:
         left = [irq for irq in irqs(host, config) if not irq.fits(config) and irq.number not in stuck] if config else []
         if left:
-            raise HostError("; ".join(f"irq {irq.number} {irq.name}: wanted on CPU {cpu_list(irq.wanted(config))}, but its mask is "
-                                      f"{cpu_list(irq.allowed)} after it was written; does irqbalance run?" for irq in left))
+            raise HostError("; ".join(f"irq {irq.number} {irq.name}: wanted on CPU {cpu_list(irq.wanted(config))}, but it was moved to "
+                                      f"CPU {cpu_list(irq.allowed)} after that was written; stop what moves it" for irq in left))
 
     plan.run(verify)
     items = _items(free, config, stuck, host) if config else [_nothing_wanted(params, had is not None and bool(plan.differences))]

@@ -172,7 +172,7 @@ def main() -> None:
     try:
         result = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     for item in result["items"]:
         if item["status"] == "failed":
             module.warn(f"{item['name']}: {item['reason']}")

@@ -184,7 +184,7 @@ def main() -> None:
     try:
         result = apply(module.params, Host(), Systemctl(module.run_command), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     for conflict in result["conflicts"]:
         module.warn("{entry}: {path} is read later and sets {value}, not {wanted}; remove it there".format(**conflict))
     module.exit_json(**result, **plan.result())

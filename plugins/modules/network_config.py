@@ -122,7 +122,7 @@ def main() -> None:
     try:
         returns = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(returns=returns, **plan.result())
 
 

@@ -152,7 +152,7 @@ def main() -> None:
     try:
         result = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     if result["refused"]:
         module.warn(result["refused"])
     module.exit_json(**result, **plan.result())

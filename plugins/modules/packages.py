@@ -106,7 +106,7 @@ def main() -> None:
     try:
         items = apply(module.params, Apt(module.run_command, Host()), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(packages=[item.shown() for item in items], **plan.result())
 
 

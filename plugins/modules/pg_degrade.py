@@ -239,9 +239,9 @@ def main() -> None:
         Decision(module).plan(plan)
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     except psycopg2.Error as why:
-        module.fail_json(msg=first_line(why), **plan.result())
+        module.fail_json(msg=first_line(why), **plan.failure())
     module.exit_json(**plan.result())
 
 

@@ -156,9 +156,9 @@ def main() -> None:
             raise HostError(f"{cluster.unit}: is a standby already, and not of {given['primary_host']}; redirect it with pg_standby")
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **outcome, **plan.result())
+        module.fail_json(msg=str(wrong), **outcome, **plan.failure())
     except psycopg2.Error as why:
-        module.fail_json(msg=f"{cluster.unit}: {first_line(why)}", **outcome, **plan.result())
+        module.fail_json(msg=f"{cluster.unit}: {first_line(why)}", **outcome, **plan.failure())
     module.exit_json(**outcome, **plan.result())
 
 

@@ -188,7 +188,7 @@ def main() -> None:
             _plan(given, found, cluster, plan)
             plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**plan.result())
 
 

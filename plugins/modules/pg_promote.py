@@ -350,9 +350,9 @@ def main() -> None:
         _plan(member, plan)
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **member.outcome, **plan.result())
+        module.fail_json(msg=str(wrong), **member.outcome, **plan.failure())
     except psycopg2.Error as why:
-        module.fail_json(msg=f"{member.unit}: {first_line(why)}", **member.outcome, **plan.result())
+        module.fail_json(msg=f"{member.unit}: {first_line(why)}", **member.outcome, **plan.failure())
     module.exit_json(**member.outcome, **plan.result())
 
 

@@ -210,9 +210,9 @@ def main() -> None:
                         write=lambda: outdated.rejoin(identity))
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **outdated.outcome, **plan.result())
+        module.fail_json(msg=str(wrong), **outdated.outcome, **plan.failure())
     except psycopg2.Error as why:
-        module.fail_json(msg=f"{cluster.unit}: {first_line(why)}", **outdated.outcome, **plan.result())
+        module.fail_json(msg=f"{cluster.unit}: {first_line(why)}", **outdated.outcome, **plan.failure())
     module.exit_json(**outdated.outcome, **plan.result())
 
 

@@ -196,7 +196,7 @@ def main() -> None:
             with cluster.session() as cursor:
                 outcome["overridden"] = {row["name"]: row["file"] for row in rows(cursor, _OVERRIDDEN, (given["files"], given["files"]))}
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     for name, file in sorted(outcome["overridden"].items()):
         module.warn(f"{name}: set again in {file}, which counts; remove it there (ALTER SYSTEM RESET {name})")
     module.exit_json(**outcome, **plan.result())

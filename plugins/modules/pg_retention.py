@@ -165,9 +165,9 @@ def main() -> None:
                 plan.change(difference, write=lambda statements=statements: _execute(cluster, given["database"], statements))
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     except psycopg2.Error as why:
-        module.fail_json(msg=f"database {given['database']}: {first_line(why)}", **plan.result())
+        module.fail_json(msg=f"database {given['database']}: {first_line(why)}", **plan.failure())
     module.exit_json(edition=edition, **plan.result())
 
 

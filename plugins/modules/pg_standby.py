@@ -182,7 +182,7 @@ def main() -> None:
         if outcome["action"] == "base_backup" and identity:
             outcome["system_identifier"] = identity.system_identifier
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**outcome, **plan.result())
 
 

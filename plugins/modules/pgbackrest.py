@@ -87,7 +87,7 @@ def main() -> None:
             module.exit_json(state=backrest.info()["state"], checked=False, **plan.result())
         result = apply(given, backrest, lambda unit: take_backup(unit, module.run_command), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**result, **plan.result())
 
 

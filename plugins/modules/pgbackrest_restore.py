@@ -219,7 +219,7 @@ def main() -> None:
                                f"stanza {given['stanza']}, {restore.target}, leases vacant"), write=restore.write)
         plan.run()
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     for database in restore.missing:
         module.warn(f"lease_databases: {database} is not in the backup")
     module.exit_json(**restore.outcome, **plan.result())

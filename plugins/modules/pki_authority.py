@@ -132,7 +132,7 @@ def main() -> None:
     try:
         result = apply(given, Host(), OpenSSL(module.run_command, given["passphrase"] or ""), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**result, **plan.result())
 
 

@@ -262,7 +262,7 @@ def main() -> None:
         wanted = [Wanted(one, module.params["authority"], host, openssl) for one in module.params["certificates"]]
         result = apply(wanted, module.params, Systemctl(module.run_command), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**result, **plan.result())
 
 

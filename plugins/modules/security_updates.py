@@ -102,7 +102,7 @@ def main() -> None:
     try:
         items = apply(module.params, Apt(module.run_command, host), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     reasons = [f"{unit}: runs files that were replaced" for unit in units_that_run_replaced_files(host)]
     module.exit_json(items=[item.shown() for item in items], reboot_required=bool(reasons), reboot_reasons=reasons,
                      held=[f"{item.name} {item.wanted}: {item.reason}" for item in items if item.status == NOT_APPLICABLE], **plan.result())

@@ -141,7 +141,7 @@ def main() -> None:
     try:
         result = apply(module.params["units"], Host(), Systemctl(module.run_command), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**result, **plan.result())
 
 

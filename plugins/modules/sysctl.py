@@ -137,7 +137,7 @@ def main() -> None:
     try:
         result = apply(module.params, Host(), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     for conflict in result["conflicts"]:
         module.warn("{key}: {path} is read later at boot and sets {value}, not {wanted}; remove it there".format(**conflict))
     module.exit_json(**result, **plan.result())

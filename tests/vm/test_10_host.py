@@ -119,6 +119,25 @@ def test_knob_turned_by_hand_is_the_only_one_that_drifts(machine: Machine, tuned
 
 
 @pytest.mark.usefixtures("tuned")
+def test_entry_that_cannot_boot_falls_back_by_itself(machine: Machine) -> None:
+    # Without its first program the initramfs is passed by, and the kernel knows no disk: it panics.
+    broken = machine.play("host", "broken", cpu_isolation_arguments=["rdinit=/nowhere"])
+    assert broken.rc != 0
+    assert "rdinit=/nowhere; it fell back to another entry" in broken.output
+    assert len(machine.boots()) == 4, machine.boots()
+    assert machine.guest.shell("cat /sys/kernel/realtime; cat /sys/devices/system/cpu/isolated").split() == ["1", "2-3"]
+
+    told = machine.play("host_audit", "broken_audit", cpu_isolation_arguments=["rdinit=/nowhere"])
+    failed = {one["name"]: one["reason"] for one in machine.report()["knobs"] if one["status"] == "failed"}
+    assert told.rc == 0, told.output[-6000:]
+    assert "the change did not come up; the host runs the entry before it" in failed["boot once"]
+
+    mended = machine.play("host", "mended")
+    assert mended.rc == 0, mended.output[-6000:]
+    assert machine.report()["verdict"] == "as_wanted"
+
+
+@pytest.mark.usefixtures("tuned")
 def test_undo_and_its_reboot_bring_the_old_state_back(machine: Machine, audit: tuple[playbook.Run, dict, dict]) -> None:
     done = machine.play("host_undo", "undo", host_hosts="hft-vm-01")
     assert done.rc == 0, done.output[-6000:]

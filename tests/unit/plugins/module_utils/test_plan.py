@@ -134,6 +134,14 @@ def test_diff_shows_files_as_text_and_values_as_one_line(tmp_path):
     ]
 
 
+def test_failure_tells_paths_and_short_values_and_only_counts_the_lines_of_files(tmp_path):
+    plan = Plan(check_mode=False)
+    plan.file(Host(tmp_path).owned_file("/etc/a.conf"), "one\ntwo\n")
+    plan.change(Difference("live", "knob", 1, 2), write=lambda: None)
+    told = plan.failure()["differences"]
+    assert [(one["path"], one["before"], one["after"]) for one in told] == [("/etc/a.conf", None, "(2 lines)"), ("knob", 1, 2)]
+
+
 def test_mode_alone_is_a_difference_and_is_mended(tmp_path):
     host = Host(tmp_path)
     (tmp_path / "f").write_text("x\n")
