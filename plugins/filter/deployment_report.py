@@ -18,8 +18,8 @@ description:
 options:
   _input:
     description:
-      - The record. C(schema) (1), C(id), C(action), C(verdict) (V(done), V(rolled_back), V(refused), V(aborted), V(failed)), C(started_at)
-        and C(finished_at) must be there; the schema describes the rest.
+      - The record. C(schema) (1), C(id), C(action), C(verdict) (V(done), V(rolled_back), V(paused), V(refused), V(aborted), V(failed)),
+        C(started_at) and C(finished_at) must be there; the schema describes the rest.
     type: dict
     required: true
 """

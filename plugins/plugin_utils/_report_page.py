@@ -13,7 +13,7 @@ from ansible_collections.hft.ops.plugins.plugin_utils._html import document, fac
 from ansible_collections.hft.ops.plugins.plugin_utils._report_timeline import Band, Bar, duration, sparkline, timeline
 
 # What a word means to somebody who looks for one second.
-_MOOD = {"done": "good", "rolled_back": "care", "refused": "care", "aborted": "care", "failed": "bad",
+_MOOD = {"done": "good", "rolled_back": "care", "paused": "care", "refused": "care", "aborted": "care", "failed": "bad",
          "pass": "good", "fail": "bad", "overridden": "care", "skipped": "",
          "successful": "good", "inconclusive": "care", "error": "care"}
 

@@ -109,13 +109,13 @@ def test_the_least_record_has_a_page_too() -> None:
 
 
 def test_each_verdict_has_its_words() -> None:
-    for verdict in ("done", "rolled_back", "refused", "aborted", "failed"):
+    for verdict in ("done", "rolled_back", "paused", "refused", "aborted", "failed"):
         assert Page(deployment_report({**_LEAST, "verdict": verdict})).text["h1"] == [f"cutover: {verdict.replace('_', ' ')}"]
 
 
 _REFUSED = [
     ({"schema": 2}, "record.schema: expected 1, found 2"),
-    ({"verdict": "fine"}, "record.verdict: expected one of done, rolled_back, refused, aborted, failed, found 'fine'"),
+    ({"verdict": "fine"}, "record.verdict: expected one of done, rolled_back, paused, refused, aborted, failed, found 'fine'"),
     ({"id": ""}, "record.id: expected text"),
     ({"started_at": "yesterday"}, "record.started_at: expected a moment in UTC such as 2026-11-20T22:00:00Z, found 'yesterday'"),
     ({"gap": 3}, "record: unknown key gap; expected schema, id, action"),
