@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import smtplib
 import ssl
 import threading
@@ -17,8 +18,10 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
+
+from ansible_collections.hft.ops.plugins.module_utils._otlp import trace
 
 _LARGEST = 64 << 10
 
@@ -99,6 +102,19 @@ def _grafana(target: dict[str, Any], event: dict[str, Any], timeout_s: float) ->
     return _send(target, "POST", f"{target['url'].rstrip('/')}/api/annotations", body, timeout_s)
 
 
+def _otlp(target: dict[str, Any], event: dict[str, Any], timeout_s: float) -> str:
+    # The path is the protocol's own unless one is given.
+    address = target["url"].rstrip("/") + ("/v1/traces" if urlsplit(target["url"]).path in ("", "/") else "")
+    status, said = _sent(target, "POST", address, trace(event, os.environ.get("TRACEPARENT", "")), timeout_s)
+    try:
+        left_out = json.loads(said or "{}").get("partialSuccess") or {}
+    except (ValueError, AttributeError):
+        left_out = {}  # the status alone says that it has it
+    if int(left_out.get("rejectedSpans") or 0):
+        raise NotDelivered(f"refused {left_out['rejectedSpans']} spans: {left_out.get('errorMessage') or 'no reason given'}")
+    return f"answered {status}"
+
+
 def _mail(target: dict[str, Any], event: dict[str, Any], timeout_s: float) -> str:
     text = summary(event)
     message = EmailMessage()
@@ -121,7 +137,7 @@ def _mail(target: dict[str, Any], event: dict[str, Any], timeout_s: float) -> st
     return f"accepted for {len(target['to'])}"
 
 
-_KINDS = {"slack": _slack, "webhook": _webhook, "ticket": _ticket, "grafana": _grafana, "mail": _mail}
+_KINDS = {"slack": _slack, "webhook": _webhook, "ticket": _ticket, "grafana": _grafana, "mail": _mail, "otlp": _otlp}
 
 
 class _NoRedirect(HTTPRedirectHandler):
@@ -132,6 +148,11 @@ class _NoRedirect(HTTPRedirectHandler):
 
 
 def _send(target: dict[str, Any], method: str, address: str, body: dict[str, Any], timeout_s: float) -> str:
+    return f"answered {_sent(target, method, address, body, timeout_s)[0]}"
+
+
+def _sent(target: dict[str, Any], method: str, address: str, body: dict[str, Any], timeout_s: float) -> tuple[int, str]:
+    """Status and text of the answer."""
     headers = {"Content-Type": "application/json", **(target["headers"] or {})}
     if target["token"]:
         headers["Authorization"] = f"Bearer {target['token']}"
@@ -139,8 +160,7 @@ def _send(target: dict[str, Any], method: str, address: str, body: dict[str, Any
     tls = HTTPSHandler(context=ssl.create_default_context(cafile=target["ca"] or None)) if address.startswith("https:") else None
     try:
         with build_opener(*filter(None, (_NoRedirect, tls))).open(request, timeout=timeout_s) as reply:
-            reply.read(_LARGEST)
-            return f"answered {reply.status}"
+            return reply.status, reply.read(_LARGEST).decode(errors="replace")
     except HTTPError as refused:
         with refused:
             said = " ".join(refused.read(_LARGEST).decode(errors="replace").split())[:120]

@@ -55,8 +55,10 @@ options:
           - V(mail) sends a message over SMTP.
           - V(ticket) asks for the ticket of the event to be closed, only on verdict V(done).
           - V(grafana) writes an annotation from the start of the run to its end.
+          - V(otlp) sends the run and its phases as a trace to a collector of OpenTelemetry (OTLP/HTTP, JSON), below the span that the
+            environment variable E(TRACEPARENT) names, where there is one.
         type: str
-        choices: [slack, webhook, mail, ticket, grafana]
+        choices: [slack, webhook, mail, ticket, grafana, otlp]
         required: true
       verdicts:
         description: Told of these verdicts alone; empty for all.
@@ -66,7 +68,7 @@ options:
       url:
         description:
           - Where it is sent, http or https, for every kind but V(mail). For V(ticket) C({ticket}) in it stands for the ticket's number; for
-            V(grafana) the address of Grafana itself.
+            V(grafana) the address of Grafana itself, for V(otlp) that of the collector, as C(http://collector:4318).
           - Treated as a secret, because that of Slack is one.
         type: str
       method:
@@ -124,6 +126,7 @@ EXAMPLES = r"""
     targets:
       - {name: desk, kind: slack, url: "{{ vault_slack_url }}"}
       - {name: board, kind: grafana, url: "http://hft-mon-01:3000", token: "{{ vault_grafana_token }}"}
+      - {name: traces, kind: otlp, url: "http://hft-mon-01:4318"}
   delegate_to: localhost
 """
 
@@ -158,7 +161,7 @@ from ansible_collections.hft.ops.plugins.module_utils._notification import deliv
 
 _TARGET: dict[str, Any] = {
     "name": {"type": "str", "required": True},
-    "kind": {"type": "str", "choices": ["slack", "webhook", "mail", "ticket", "grafana"], "required": True},
+    "kind": {"type": "str", "choices": ["slack", "webhook", "mail", "ticket", "grafana", "otlp"], "required": True},
     "verdicts": {"type": "list", "elements": "str", "default": []},
     "url": {"type": "str", "no_log": True},
     "method": {"type": "str", "choices": ["POST", "PUT", "PATCH"], "default": "POST"},
@@ -174,7 +177,8 @@ _TARGET: dict[str, Any] = {
     "to": {"type": "list", "elements": "str"},
     "ca": {"type": "path"},
 }
-_NEEDED = [["kind", kind, ["url"]] for kind in ("slack", "webhook", "ticket", "grafana")] + [["kind", "mail", ["host", "sender", "to"]]]
+_NEEDED = [["kind", kind, ["url"]] for kind in ("slack", "webhook", "ticket", "grafana", "otlp")]
+_NEEDED.append(["kind", "mail", ["host", "sender", "to"]])
 _EVENT = ("id", "action", "verdict", "started_at", "finished_at")
 
 

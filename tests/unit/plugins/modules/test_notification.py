@@ -40,7 +40,8 @@ class _Receiver(BaseHTTPRequestHandler):
         if status == 302:
             self.send_header("Location", "/elsewhere")
         self.end_headers()
-        self.wfile.write(b"invalid_token" if status == 403 else b"ok")
+        partly = b'{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "too old"}}'
+        self.wfile.write(b"invalid_token" if status == 403 else partly if self.path == "/partial" else b"ok")
 
     do_POST = do_PUT = _take  # noqa: N815 - names that http.server looks for
 
@@ -210,3 +211,16 @@ def test_an_event_that_knows_little_is_told_all_the_same() -> None:
 ])
 def test_input_that_makes_no_sense_is_refused(more: dict, said: str) -> None:
     assert said in notification.wrong_input({"event": _EVENT, "targets": [], "timeout_s": 5, **more})
+
+
+def test_a_collector_gets_the_run_as_one_trace(receiver: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRACEPARENT", raising=False)
+    assert _tell(_target("otlp", url=receiver.url))[0] == {"name": "otlp", "kind": "otlp", "delivered": True, "detail": "answered 200"}
+    _tell(_target("otlp", url=f"{receiver.url}/own/path"))
+    (_method, path, headers, body), (_again, own_path, _headers, same) = receiver.taken
+    assert (path, own_path, headers["Content-Type"], body) == ("/v1/traces", "/own/path", "application/json", same)
+    assert body["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["name"] == "cutover cutover-7"
+
+
+def test_a_collector_that_refuses_spans_has_not_got_them(receiver: Any) -> None:
+    assert _tell(_target("otlp", url=f"{receiver.url}/partial"))[0]["detail"] == "refused 3 spans: too old"
