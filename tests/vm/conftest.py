@@ -37,9 +37,9 @@ class Machine:
 
     guest: Guest
 
-    def play(self, name: str, record: str, **more: object) -> playbook.Run:
+    def play(self, name: str, record: str, *arguments: str, **more: object) -> playbook.Run:
         values = json.dumps({**WANTED, **more})
-        return playbook.run(name, "--extra-vars", values, inventory=self.guest.inventory, record=f"vm_{record}", show=False)
+        return playbook.run(name, *arguments, "--extra-vars", values, inventory=self.guest.inventory, record=f"vm_{record}", show=False)
 
     def report(self) -> dict:
         """The report that the last playbook left."""

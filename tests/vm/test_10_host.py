@@ -10,6 +10,8 @@ from conftest import Machine
 
 from lab import playbook
 
+pytestmark = pytest.mark.long
+
 
 def test_host_is_what_the_rest_stands_on(machine: Machine) -> None:
     said = machine.guest.shell("cd /sys/devices/system; cat node/online cpu/online cpu/cpu2/topology/thread_siblings_list; "
