@@ -12,7 +12,7 @@ from typing import Any
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._item import APPLIED, DRIFTED, NOT_APPLICABLE, Item
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl, Unit
+from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand, Systemctl, Unit, mount_unit
 
 _FOLDER = "/etc/systemd/system"
 _HEADER = "# Managed by hft.ops.hugepages as a whole: edits are removed by the next run.\n"
@@ -43,7 +43,7 @@ class Mounts:
                      if sum(one["path"] == path for one in wanted) > 1]
         if problems:
             raise HostError("; ".join(problems))
-        self._units = {unit_name(mount["path"]): mount for mount in wanted if mount["size"] not in absent}
+        self._units = {mount_unit(mount["path"]): mount for mount in wanted if mount["size"] not in absent}
         self._orphans = [name for name in host.names(_FOLDER) if name.endswith(".mount") and name not in self._units
                          and (host.read(f"{_FOLDER}/{name}") or "").startswith(_HEADER)]
 
@@ -88,19 +88,12 @@ class Mounts:
             if mount["size"] in self._absent:
                 items.append(Item(path, NOT_APPLICABLE, wanted, reason=self._absent[mount["size"]]))
                 continue
-            name = unit_name(path)
+            name = mount_unit(path)
             filed = re.search(r"^Options=(.*)$", self._host.read(f"{_FOLDER}/{name}") or "", re.MULTILINE)
             persisted = filed[1] if filed and found[name].enablement == "enabled" else None
             live = "mounted" if found[name].running else None
             items.append(Item(path, APPLIED if persisted == wanted and live else DRIFTED, wanted, persisted, live=live))
         return items
-
-
-def unit_name(path: str) -> str:
-    """As `systemd-escape --path --suffix=mount` names it (systemd.unit(5))."""
-    words = [word for word in path.split("/") if word]
-    escaped = "-".join("".join(c if re.fullmatch(r"[A-Za-z0-9:_.]", c) else f"\\x{ord(c):02x}" for c in word) for word in words)
-    return f"{escaped}.mount"
 
 
 def _options(mount: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,13 @@ RunCommand = Callable[..., "tuple[int, str, str]"]
 UNIT_SUFFIXES = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".automount", ".swap", ".slice", ".scope", ".device")
 _PROPERTIES = ("LoadState", "UnitFileState", "ActiveState", "Result", "ExecMainStatus", "MainPID", "NeedDaemonReload",
                "ConditionResult", "ConditionTimestampMonotonic", "InactiveExitTimestampMonotonic", "ExecMainStartTimestampMonotonic")
+
+
+def mount_unit(path: str) -> str:
+    """The name that systemd asks of a mount's unit: `systemd-escape --path --suffix=mount`, systemd.unit(5)."""
+    words = [word for word in path.split("/") if word]
+    escaped = "-".join("".join(c if re.fullmatch(r"[A-Za-z0-9:_.]", c) else f"\\x{ord(c):02x}" for c in word) for word in words)
+    return f"{escaped}.mount"
 
 
 @dataclass(frozen=True)

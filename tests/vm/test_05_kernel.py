@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The parts of host.yml that only a kernel of its own can prove, by one reboot: short enough for every change. All of it: test_10_host.py."""
+"""What of host.yml only a kernel of its own can prove, by one reboot: short enough for every change. All of it: test_10_host.py."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._hugepages import apply
-from ansible_collections.hft.ops.plugins.module_utils._hugetlbfs import unit_name
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.module_utils._systemd import mount_unit
 from ansible_collections.hft.ops.tests.unit.plugins.modules.grub_host import RT, STOCK, GrubHost
 
 _FILE = "/etc/tmpfiles.d/60-hft-hugepages.conf"
@@ -172,8 +172,8 @@ def test_without_a_boot_loader_the_command_line_is_not_applicable(grub):
 
 
 def test_mounts_are_units_of_their_own(grub):
-    name = unit_name("/dev/hugepages1G")
-    assert (name, unit_name("/mnt/a-b")) == ("dev-hugepages1G.mount", r"mnt-a\x2db.mount")
+    name = mount_unit("/dev/hugepages1G")
+    assert (name, mount_unit("/mnt/a-b")) == ("dev-hugepages1G.mount", r"mnt-a\x2db.mount")
     mounts = [{"path": "/dev/hugepages1G", "size": "1G", "mode": "1770", "group": "root"}]
     grub.systemd.add(name, enablement="disabled", active="inactive")
     result = _apply(grub, mounts=mounts)
@@ -187,7 +187,7 @@ def test_mounts_are_units_of_their_own(grub):
 
 
 def test_a_mount_that_fails_takes_everything_back(grub):
-    name = unit_name("/dev/hugepages1G")
+    name = mount_unit("/dev/hugepages1G")
     grub.systemd.add(name, enablement="disabled", active="inactive")
     grub.systemd.failing.add(name)
     mounts = [{"path": "/dev/hugepages1G", "size": "1G", "mode": "0755", "group": None}]
