@@ -75,7 +75,7 @@ def _said(*argv: str) -> str:
     return done.stdout.strip()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -83,23 +83,29 @@ def _free_port() -> int:
 
 @contextmanager
 def prometheus(folder: Path) -> Iterator[Server]:
-    docker_engine.ensure()
     _certificates(folder)
     (folder / "series").write_text(_openmetrics(int(time.time()) - 1200, 1260))
     (folder / "web.yml").write_text("tls_server_config: {cert_file: /work/server.pem, key_file: /work/server.key}\n"
                                     f"basic_auth_users: {{deployments: '{_BCRYPT}'}}\n")
     (folder / "prometheus.yml").write_text("scrape_configs: []\n")
-    port = _free_port()
-    # The package waits in the image and is unpacked where it runs; nothing is installed.
+    port = free_port()
+    with running(folder, port, ["prometheus", "promtool"],
+                 "/usr/bin/promtool tsdb create-blocks-from openmetrics /work/series /data; "
+                 "exec /usr/bin/prometheus --config.file=/work/prometheus.yml --storage.tsdb.path=/data "
+                 f"--web.config.file=/work/web.yml --web.listen-address=127.0.0.1:{port}"):
+        yield Server(f"https://127.0.0.1:{port}", folder / "ca.pem", folder / "other.pem")
+
+
+@contextmanager
+def running(folder: Path, port: int, packages: list[str], command: str) -> Iterator[None]:
+    """The command where packages that wait in the image are unpacked, with folder as /work; begins when it listens on loopback."""
+    docker_engine.ensure()
+    unpack = "".join(f"dpkg -x {package}_*.deb /; " for package in packages)
     container = _said("docker", "run", "--detach", "--network", "host", "--volume", f"{folder}:/work", "--entrypoint", "sh",
-                      image.build("host"), "-ec",
-                      "cd /var/cache/apt/archives; dpkg -x prometheus_*.deb /p; dpkg -x promtool_*.deb /p; "
-                      "/p/usr/bin/promtool tsdb create-blocks-from openmetrics /work/series /data; "
-                      "exec /p/usr/bin/prometheus --config.file=/work/prometheus.yml --storage.tsdb.path=/data "
-                      f"--web.config.file=/work/web.yml --web.listen-address=127.0.0.1:{port}")
+                      image.build("host"), "-ec", f"cd /var/cache/apt/archives; {unpack}{command}")
     try:
         _wait_for(port, container)
-        yield Server(f"https://127.0.0.1:{port}", folder / "ca.pem", folder / "other.pem")
+        yield
     finally:
         _said("docker", "rm", "--force", "--volumes", container)
 
@@ -114,4 +120,4 @@ def _wait_for(port: int, container: str) -> None:
             break
         time.sleep(0.1)
     logs = subprocess.run(["docker", "logs", container], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    raise AssertionError(f"Prometheus does not listen:\n{logs.stdout}")
+    raise AssertionError(f"{port}: nothing listens:\n{logs.stdout}")
