@@ -18,7 +18,8 @@ _BOARDS = sorted((_ROLE / "files" / "dashboards").glob("*.json"))
 
 
 def _panels(board: dict[str, Any]) -> list[dict[str, Any]]:
-    return [panel for panel in board["panels"] if panel["type"] != "row"] + [one for row in board["panels"] for one in row.get("panels", [])]
+    inside = [panel for row in board["panels"] for panel in row.get("panels", [])]
+    return [panel for panel in board["panels"] if panel["type"] != "row"] + inside
 
 
 def test_dashboards_are_what_their_source_writes(tmp_path: Path) -> None:
