@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -81,3 +82,15 @@ def demo(check_run: playbook.Run) -> dict:
     (BUILD / "log" / "make_demo.log").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, f"make demo ended with {done.returncode}:\n{done.stdout[-4000:]}\n{done.stderr[-1000:]}"
     return json.loads((BUILD / "demo.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def next_release(demo: dict) -> Iterator[str]:
+    """Source of a release that differs from the one that trades."""
+    tree = BUILD / "next"
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(ROOT / "engine", tree, ignore=shutil.ignore_patterns("build"))
+    with (tree / "README.md").open("a") as text:
+        text.write("\nThe next release.\n")
+    yield str(tree)
+    shutil.rmtree(tree, ignore_errors=True)

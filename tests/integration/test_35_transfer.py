@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 from conftest import api, eventually, on, sql, venue_log
@@ -58,18 +56,6 @@ def _nobody_twice() -> None:
         holders = {(line["epoch"], line["holder"]) for line in orders}
         assert len(holders) == len({epoch for epoch, _holder in holders}), strategy
     assert not [line for line in lines if line["ev"] == "rejected" and "epoch" in str(line.get("reason"))]
-
-
-@pytest.fixture(scope="module")
-def next_release(demo: dict) -> Iterator[str]:
-    """Source of a release that differs from the one that trades."""
-    tree = BUILD / "next"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(ROOT / "engine", tree, ignore=shutil.ignore_patterns("build"))
-    with (tree / "README.md").open("a") as text:
-        text.write("\nThe next release.\n")
-    yield str(tree)
-    shutil.rmtree(tree, ignore_errors=True)
 
 
 def test_a_check_says_who_would_give_what_and_changes_nothing(demo: dict) -> None:
