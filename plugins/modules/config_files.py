@@ -85,6 +85,7 @@ differences:
   elements: dict
 """
 
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -171,8 +172,19 @@ def _check(files: list[dict[str, Any]], validate: list[str], run: _Run, check_mo
         code, out, err = run([argument.replace("{root}", root) for argument in validate])
         if code != 0:
             said = " ".join((err or out).replace(root, "").split())
-            raise HostError(f"{' '.join(validate[:2])} refused the configuration, the old files stand: {said[:600]}")
+            raise HostError(f"{' '.join(validate[:2])} refused the configuration, the old files stand: {said[:600]}{_meant(said, files)}")
     return True
+
+
+def _meant(said: str, files: list[dict[str, Any]]) -> str:
+    """The line that the tool's complaint counts, as the file that it was in is on no disk."""
+    counted = re.search(r"\bline (\d+)|:(\d+)[:,]", said)
+    named = [file for file in files if file["path"] in said] or files
+    if counted is None or len(named) != 1 or named[0]["secret"] or named[0]["state"] == "absent":
+        return ""
+    lines = named[0]["content"].splitlines()
+    number = int(counted[1] or counted[2])
+    return f"; line {number} of {named[0]['path']} is: {lines[number - 1].strip()[:200]}" if 0 < number <= len(lines) else ""
 
 
 if __name__ == "__main__":

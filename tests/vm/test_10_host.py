@@ -120,16 +120,19 @@ def test_knob_turned_by_hand_is_the_only_one_that_drifts(machine: Machine, tuned
     assert [(one["name"], one["live"]) for one in machine.report()["knobs"] if one["status"] == "drifted"] == [("vm.swappiness", 60)]
 
 
+# The initramfs is passed by, and the kernel knows no disk: it panics.
+_NO_FIRST_PROGRAM = [{"name": "rdinit", "value": "/nowhere"}]
+
+
 @pytest.mark.usefixtures("tuned")
 def test_entry_that_cannot_boot_falls_back_by_itself(machine: Machine) -> None:
-    # Without its first program the initramfs is passed by, and the kernel knows no disk: it panics.
-    broken = machine.play("host", "broken", cpu_isolation_arguments=["rdinit=/nowhere"])
+    broken = machine.play("host", "broken", cpu_isolation_arguments=_NO_FIRST_PROGRAM)
     assert broken.rc != 0
     assert "rdinit=/nowhere; it fell back to another entry" in broken.output
     assert len(machine.boots()) == 4, machine.boots()
     assert machine.guest.shell("cat /sys/kernel/realtime; cat /sys/devices/system/cpu/isolated").split() == ["1", "2-3"]
 
-    told = machine.play("host_audit", "broken_audit", cpu_isolation_arguments=["rdinit=/nowhere"])
+    told = machine.play("host_audit", "broken_audit", cpu_isolation_arguments=_NO_FIRST_PROGRAM)
     failed = {one["name"]: one["reason"] for one in machine.report()["knobs"] if one["status"] == "failed"}
     assert told.rc == 0, told.output[-6000:]
     assert "the change did not come up; the host runs the entry before it" in failed["boot once"]
