@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary chaos chaos-db clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring chaos chaos-db clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -69,6 +69,9 @@ bench-cutover: setup ## transfers under load beside the runbook's own steps, on 
 
 bench-host: setup ## a host's state beside today's modules, on a container and a virtual host, and a fleet: build/bench/host.json
 	@$(RUN) $(PYTHON) tests/bench/host.py --vm
+
+bench-monitoring: setup ## what a scrape a second costs an engine that trades: build/bench/monitoring.json
+	@$(RUN) $(PYTHON) tests/bench/monitoring.py
 
 bench-canary: setup ## how often a worse canary is told, by noise and samples: build/bench/canary.json and the tables in docs/
 	@$(RUN) $(PYTHON) tests/bench/canary.py

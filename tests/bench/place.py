@@ -20,8 +20,9 @@ _JOBS = str(min(2, len(os.sched_getaffinity(0))))
 class Place:
     """Where the programs are built and run: this host, or a container of the bench image."""
 
-    def __init__(self, host: bool, network: str = "") -> None:
+    def __init__(self, host: bool, network: str = "", volumes: Sequence[str] = ()) -> None:
         self._network = ["--network", network] if network else []
+        self._volumes = [part for volume in volumes for part in ("--volume", volume)]
         self._tag = "" if host else image.build("bench")
         self.tree = _ROOT / "build" / "bench" / ("host" if host else "image")
         self.tree.mkdir(parents=True, exist_ok=True)
@@ -35,7 +36,7 @@ class Place:
         # strace and valgrind trace a process, which Docker's default profile refuses.
         return ["docker", "run", "--rm", "--init", "--entrypoint", "env", "--security-opt", "seccomp=unconfined",
                 "--cap-add", "SYS_PTRACE", "--ulimit", "nofile=1024:4096", "--volume", f"{_ROOT / 'engine'}:/source:ro",
-                "--volume", f"{self.tree}:/build", *self._network, self._tag, *environment, *argv]
+                "--volume", f"{self.tree}:/build", *self._network, *self._volumes, self._tag, *environment, *argv]
 
     def said(self, argv: Sequence[str], environment: Sequence[str] = ()) -> str:
         """Standard output of a command that must succeed."""

@@ -317,6 +317,7 @@ _WRONG = [
     ({"request_ttl_s": 0}, "request_ttl_s: expected a number above 0"),
     ({"tls": {"certificate": "/nowhere", "key": "/nowhere"}}, "tls: /nowhere, /nowhere: expected a certificate and its key"),
     ({"engines": {"e1": {"url": "e1:8080", "ca": ""}}}, "engines: e1: url: expected http://HOST:PORT"),
+    ({"engines": {"e1": {"url": "http://e1:8080", "ca": ""}}}, "would send the kill token in clear"),
     ({"engines": {"e1": {"url": "https://e1:8080", "ca": "/nowhere.pem"}}}, "engines: e1: ca: /nowhere.pem: expected certificates"),
     ({"rules": [_ROLLBACK, _ROLLBACK]}, "the name 'slow' is there twice"),
     ({"rules": [{**_ROLLBACK, "action": "resume"}]}, "expected a name, action rollback or kill"),

@@ -137,12 +137,21 @@ def _engine(name: str, given: Any, tokens: dict[str, Any]) -> Engine:
         raise SettingsWrong(f"engines: {name}: url: expected http://HOST:PORT or https://HOST:PORT, found {engine['url']!r}")
     if not isinstance(tokens.get(name, ""), str):
         raise SettingsWrong(f"secrets: engines: {name}: expected a token")
+    if parts.scheme == "http" and name in tokens and not _loopback(parts.hostname):
+        raise SettingsWrong(f"engines: {name}: url: {engine['url']} would send the kill token in clear over the network; expected https")
     if parts.scheme == "https":
         try:
             ssl.create_default_context(cafile=engine["ca"] or None)
         except (OSError, ssl.SSLError) as wrong:
             raise SettingsWrong(f"engines: {name}: ca: {engine['ca']}: expected certificates: {wrong}") from None
     return Engine(engine["url"].rstrip("/"), tokens.get(name, ""), engine["ca"])
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _rule(number: int, given: Any, engines: dict[str, Engine]) -> Rule:

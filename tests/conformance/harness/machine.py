@@ -31,14 +31,14 @@ class MachineFailed(Exception):
 
 
 @contextlib.contextmanager
-def machine(engine: Path, venue: Path, migrations: Path, keep_logs: Path) -> Iterator[Path]:
+def machine(engine: Path, venue: Path, migrations: Path, keep_logs: Path, ticks_per_s: int = _TICKS_PER_S) -> Iterator[Path]:
     """engine and venue are programs. Gives the file that describes the environment; ends all of it afterwards."""
     # Not below the build folder: the database's user must be able to come in.
     root = Path(tempfile.mkdtemp(prefix="hft-conformance-"))
     root.chmod(0o755)
     ports = _free_ports(7)
     postgres = Postgres(root / "postgres", ports[6])
-    processes = [_venue(root, venue, ports[0], ports[1]),
+    processes = [_venue(root, venue, ports[0], ports[1], ticks_per_s),
                  *[_engine(root, engine, name, ports[2 + 2 * i:4 + 2 * i], ports[0:2], ports[6]) for i, name in enumerate(_NAMES)]]
     try:
         postgres.start(migrations)
@@ -75,14 +75,14 @@ def _describe(root: Path, ports: list[int], dsn: str, log: Path) -> dict[str, An
     }
 
 
-def _venue(root: Path, program: Path, order_port: int, market_data_port: int) -> Process:
+def _venue(root: Path, program: Path, order_port: int, market_data_port: int, ticks_per_s: int) -> Process:
     (root / "venue").mkdir()
     config = {
         "venue": {"name": "paper", "log_dir": str(root / "venue")},
         "order_entry": {"listen": "127.0.0.1", "port": order_port},
         "market_data": {"listen": "127.0.0.1", "port": market_data_port},
         "fence": "enforce",
-        "generator": {"seed": 7, "ticks_per_s": _TICKS_PER_S, "trade_probability": 0.05, "max_trade_size": 0.1},
+        "generator": {"seed": 7, "ticks_per_s": ticks_per_s, "trade_probability": 0.05, "max_trade_size": 0.1},
         "symbols": [{"name": name, "price": price, "price_step": 0.01, "spread_bps": 10.0, "volatility_bps": 0.2}
                     for name, price in _SYMBOLS.items()],
     }
