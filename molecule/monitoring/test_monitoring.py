@@ -267,15 +267,16 @@ _OF_NOBODY = [{"labels": {"alertname": "HostDown", "severity": "critical"}, "rec
 
 
 @pytest.mark.parametrize(("role", "variables", "named"), [
-    ("prometheus", {"prometheus_jobs": [{**_JOBS[0], "interval": "1 second"}]}, "1 second"),
+    pytest.param("prometheus", {"prometheus_jobs": [{**_JOBS[0], "interval": "1 second"}]}, "1 second", marks=pytest.mark.long),
     ("prometheus", {"prometheus_rule_groups": [{"name": "bad", "rules": [{"alert": "A", "expr": "sum by ("}]}]}, "parse"),
-    ("prometheus", {"prometheus_jobs": [*_JOBS, *_JOBS]}, "two jobs share a name"),
-    ("prometheus", {"prometheus_jobs": [{"name": "node", "targets": ["http://mol-01:9100"]}]}, "expected HOST:PORT"),
-    ("prometheus", {"prometheus_threshold_overrides": {"cpu_bussy_ratio": 1}}, "cpu_bussy_ratio"),
-    ("prometheus", {"prometheus_retention_size": "4000TB"}, "do not fit"),
+    pytest.param("prometheus", {"prometheus_jobs": [*_JOBS, *_JOBS]}, "two jobs share a name", marks=pytest.mark.long),
+    pytest.param("prometheus", {"prometheus_jobs": [{"name": "node", "targets": ["http://mol-01:9100"]}]}, "expected HOST:PORT",
+                 marks=pytest.mark.long),
+    pytest.param("prometheus", {"prometheus_threshold_overrides": {"cpu_bussy_ratio": 1}}, "cpu_bussy_ratio", marks=pytest.mark.long),
+    pytest.param("prometheus", {"prometheus_retention_size": "4000TB"}, "do not fit", marks=pytest.mark.long),
     ("prometheus", {"prometheus_web": {"certificate": f"{_TLS}/none.crt", "key": f"{_TLS}/host.key"}}, "No such file"),
     ("prometheus", {"prometheus_web": {"certificate": f"{_TLS}/authority.crt", "key": f"{_TLS}/host.key"}}, "mismatch"),
-    ("prometheus", {"prometheus_web": {"users": {"desk": "not hashed"}}}, "expected a hash by bcrypt"),
+    pytest.param("prometheus", {"prometheus_web": {"users": {"desk": "not hashed"}}}, "expected a hash by bcrypt", marks=pytest.mark.long),
     ("alertmanager", {"alertmanager_default_receiver": "dsk"}, "receiver dsk: is not among alertmanager_receivers"),
     ("alertmanager", {"alertmanager_routes": [{"receiver": "desk", "matchers": ["severity=~("]}]}, "refused the configuration"),
     ("alertmanager", {"alertmanager_route_tests": _OF_NOBODY}, "alertmanager_route_tests[0]"),
@@ -320,6 +321,7 @@ def test_jobs_are_a_reload_targets_are_none_and_a_wrong_authority_is_named(host,
     assert any("certificate signed by unknown authority" in target["lastError"] for target in targets)
 
 
+@pytest.mark.long
 def test_a_program_from_an_archive_of_a_mirror(host, play, wrong_input) -> None:
     host.check_output("mkdir -p /run/mirror/p-1 && cp /usr/bin/prometheus-process-exporter /run/mirror/p-1/process-exporter"
                       " && tar -C /run/mirror -czf /run/mirror/p.tar.gz p-1")
