@@ -7,18 +7,29 @@ from __future__ import annotations
 PASS, FAIL, HOLD = "pass", "fail", "hold"
 
 
-def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, looks: int, ago_s: float | None) -> list:
-    """The metrics as metric_analysis takes them: looks of each within seconds, each over its part of them; words in the queries filled in.
+def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, looks: int, ago_s: float | None, apart_s: float = 0) -> list:
+    """The metrics as metric_analysis takes them, over one step of the canary, with the words in their queries filled in.
 
-    $canary and $baseline are the engines, $range is the part, $ago how long the baseline's measure lies back.
+    A metric with conditions has so many looks within seconds, each over its part of them; one with comparison has one, over all of them,
+    with samples apart_s apart (0 leaves it out). $canary and $baseline are the engines, $range is the part, $ago how long the baseline's
+    measure lies back.
     ago_s: None where nobody knows when the baseline traded last; then what is held against it cannot be measured and is left out.
     """
     every_s = seconds / looks
     words = {"$canary": canary, "$baseline": baseline, "$range": f"[{max(2, round(every_s))}s]",
              "$ago": f"offset {round(ago_s)}s" if ago_s else ""}
-    times = {"interval_s": every_s, "initial_delay_s": every_s, "count": looks}
-    known = [one for one in metrics if ago_s is not None or "$baseline" not in one["query"]]
-    return [{**times, **one, "query": _filled(one["query"], words)} for one in known]
+    found = []
+    for one in metrics:
+        compared = one.get("comparison")
+        if (ago_s is None and "$baseline" in f"{one['query']} {compared}") or (compared and not apart_s):
+            continue
+        filled = {"interval_s": every_s, "initial_delay_s": every_s, "count": looks, **one, "query": _filled(one["query"], words)}
+        if compared:
+            filled = {"initial_delay_s": seconds, "count": 1, **one, "query": filled["query"],
+                      "comparison": {"window_s": seconds, "step_s": apart_s, **compared,
+                                     "baseline_query": _filled(compared["baseline_query"], words)}}
+        found.append(filled)
+    return found
 
 
 def canary_rows(told: list) -> list:

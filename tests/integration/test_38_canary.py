@@ -18,7 +18,7 @@ from lab.paths import ROOT
 _BASELINE, _CANARY = "hft-prod-01", "hft-prod-02"
 _FIRST, _SECOND = "mm-eth-usd", "mm-btc-usd"  # by the notional that their limits allow
 _LOG = "/var/log/paper_venue/venue.jsonl"
-_SHORT = {"canary_to": _CANARY, "canary_watch_s": 2, "canary_step_s": 12, "canary_looks": 3, "canary_error_retry_s": 1,
+_SHORT = {"canary_to": _CANARY, "canary_watch_s": 2, "canary_step_s": 12, "canary_looks": 3, "canary_error_retry_s": 1, "canary_apart_s": 0,
           "canary_latency_ratio": 5}
 _REJECTED = ("orders++ % 33 == 0 ? 1 : 0", "0")  # off the price step: 3 % of them
 _LATE = ("0", "quotes++ % 10 == 0 ? {late_us} : 0")

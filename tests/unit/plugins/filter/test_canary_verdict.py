@@ -89,6 +89,18 @@ def test_queries_are_filled_in_and_spread_over_the_step() -> None:
     assert [one["name"] for one in canary_metrics(metrics, "new", "old", 300, 4, None)] == ["own"]
 
 
+def test_a_comparison_is_made_once_over_the_whole_step() -> None:
+    compared = {"name": "p99", "query": 'f{i="$canary"}[$step]',
+                "comparison": {"baseline_query": 'f{i="$baseline"}[$step] $ago', "direction": "increase"}}
+    (found,) = canary_metrics([compared], "new", "old", 300, 4, 315, 5)
+    assert found == {"name": "p99", "query": 'f{i="new"}[$step]', "initial_delay_s": 300, "count": 1,
+                     "comparison": {"baseline_query": 'f{i="old"}[$step] offset 315s', "direction": "increase",
+                                    "window_s": 300, "step_s": 5}}
+    # Nobody knows when the baseline traded last; and too short a step for it.
+    assert canary_metrics([compared], "new", "old", 300, 4, None, 5) == []
+    assert canary_metrics([compared], "new", "old", 12, 3, 0) == []
+
+
 def test_steps_stand_in_the_record() -> None:
     rows = canary_rows(_told("pass", "hold"))
     assert [(one["gate"], one["verdict"]) for one in rows] == [("canary 50 %", "pass"), ("canary 100 %", "skipped")]
