@@ -1,11 +1,12 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 KIT    := build/conformance/venv
+PICTURES := build/pictures/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
@@ -84,6 +85,13 @@ chaos: setup    ## faults in the middle of transfers, on the lab: build/chaos.js
 
 chaos-db: setup ## twenty faults of the database under load, on the lab: build/chaos_db.json
 	@$(RUN) $(PYTHON) tests/chaos/database_faults.py
+
+$(PICTURES)/.ready: docs/dashboards/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(PICTURES) $<
+	@touch $@
+
+pictures: $(PICTURES)/.ready ## docs/dashboards/*.png from a Prometheus that scrapes engines: make pictures PROMETHEUS=URL
+	@$(PICTURES)/bin/python docs/dashboards/draw.py "$(PROMETHEUS)"
 
 clean: lab-down ## lab-down, and everything that was built
 	docker volume rm --force hft_ops_lab_compiled

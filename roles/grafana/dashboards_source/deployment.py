@@ -14,7 +14,7 @@ def build() -> Dashboard:
     made = board("hft-deployment", "Deployment", "Cutovers, what they cost, and the versions that run.")
     return (
         made.with_row(row("Now"))
-        .with_panel(listing("Versions by host", ("build_info", "{{instance}}")))
+        .with_panel(listing("Versions by host", ("build_info", "{{instance}} {{version}}")))
         .with_panel(
             state(
                 "Deployment in progress since",
