@@ -28,6 +28,8 @@ _STEP_S = 2
 
 
 def main() -> None:
+    if not re.match(r"https?://", "".join(sys.argv[1:2])):
+        sys.exit(f"ERROR: PROMETHEUS {''.join(sys.argv[1:2])!r}: expected the address of a Prometheus, such as http://127.0.0.1:9090")
     url, minutes = sys.argv[1].rstrip("/"), float(sys.argv[2]) if sys.argv[2:] else 5
     end = time.time()
     for source in sorted(_BOARDS.glob("*.json")):
