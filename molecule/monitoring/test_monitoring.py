@@ -227,19 +227,20 @@ def test_lines_of_files_and_of_the_journal_arrive_and_go_on_after_an_interruptio
                 return said
             time.sleep(0.5)
 
-    log = "/var/log/hft_system/system.log"
-    other.check_output("mkdir -p /var/log/hft_system && logger --tag trial journal-one && echo file-one >> %s", log)
-    assert json.loads(kept("trial", "journal-one"))["_HOSTNAME"] == "mol-02"
-    assert json.loads(kept("hft_log", "file-one"))["_HOSTNAME"] == "mol-02"
-    other.check_output("cp %s %s.1 && truncate --size=0 %s && sleep 2 && echo file-two >> %s", log, log, log, log)  # as logrotate does
-    assert kept("hft_log", "file-two")
+    log, run = "/var/log/hft_system/system.log", str(time.time_ns())
+    other.check_output("mkdir -p /var/log/hft_system && logger --tag trial journal-one-%s && echo file-one-%s >> %s", run, run, log)
+    assert json.loads(kept("trial", f"journal-one-{run}"))["_HOSTNAME"] == "mol-02"
+    assert json.loads(kept("hft_log", f"file-one-{run}"))["_HOSTNAME"] == "mol-02"
+    other.check_output("cp %s %s.1 && truncate --size=0 %s && sleep 2 && echo file-two-%s >> %s",
+                       log, log, log, run, log)  # as logrotate does
+    assert kept("hft_log", f"file-two-{run}")
     host.check_output("systemctl stop systemd-journal-remote.socket systemd-journal-remote.service")
-    other.check_output("logger --tag trial journal-two")
+    other.check_output("logger --tag trial journal-two-%s", run)
     time.sleep(2)
     host.check_output("systemctl start systemd-journal-remote.socket")
     other.check_output("systemctl reset-failed systemd-journal-upload.service; systemctl restart systemd-journal-upload.service")
-    assert len(kept("trial", "journal-two").splitlines()) == 1
-    assert len(kept("trial", "journal-one").splitlines()) == 1, "nothing is sent twice"
+    assert len(kept("trial", f"journal-two-{run}").splitlines()) == 1
+    assert len(kept("trial", f"journal-one-{run}").splitlines()) == 1, "nothing is sent twice"
 
 
 def test_exporter_without_a_database_says_so(host) -> None:
