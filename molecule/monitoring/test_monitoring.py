@@ -28,6 +28,7 @@ class Hook(BaseHTTPRequestHandler):
             out.write(json.dumps(line) + "\\n")
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(b"ok")  # else Alertmanager takes what it sent to Slack as not delivered, and never tells the end of it
 HTTPServer(("127.0.0.1", 9911), Hook).serve_forever()
 """
 
@@ -187,6 +188,10 @@ def test_from_a_host_that_stops_to_who_is_on_call_in_less_than_15_s(host, other,
     inhibited = [one["labels"]["alertname"] for one in alerts if one["status"]["inhibitedBy"]]
     assert "EngineDown" in inhibited
     other.check_output("systemctl start prometheus-node-exporter.service")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and not [one for one in _received(host, "/desk") if "RESOLVED" in json.dumps(one["body"])]:
+        time.sleep(0.5)
+    assert [one for one in _received(host, "/desk") if "RESOLVED" in json.dumps(one["body"])], "the desk is told of the end"
     assert {one["body"]["status"] for one in _received(host, "/page")} == {"firing"}, "the end of an alert is no order"
 
 
