@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-PASS, FAIL, HOLD = "pass", "fail", "hold"
+PASSED = "pass"
+FAIL = "fail"
+HOLD = "hold"
 
 
 def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, looks: int, ago_s: float | None, apart_s: float = 0) -> list:
@@ -34,7 +36,7 @@ def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, lo
 
 def canary_rows(told: list) -> list:
     """The steps as gates of a record."""
-    words = {PASS: "pass", FAIL: "fail", HOLD: "skipped"}
+    words = {PASSED: "pass", FAIL: "fail", HOLD: "skipped"}
     return [{"gate": f"canary {one['step']['share']} %", "asked": ", ".join(one["step"]["names"]) + ": no worse than the baseline",
              "found": one["why"], "verdict": words[one["verdict"]], "reason": ""} for one in told]
 
@@ -49,7 +51,7 @@ def canary_step(transfer: dict, watch: dict, analysis: dict, accept: str = "") -
     if transfer.get("verdict") in ("refused", "in doubt"):
         return {"verdict": HOLD, "why": transfer["problem"]}
     if transfer.get("verdict") == "done" and not transfer["records"]["taker"]:
-        return {"verdict": PASS, "why": "would be moved"}
+        return {"verdict": PASSED, "why": "would be moved"}
     bad = [*_bad(watch, watch.get("measured"), ""), *_bad(analysis, analysis.get("verdict") == "failed", analysis.get("reason", ""))]
     if bad:
         return {"verdict": FAIL, "why": "; ".join(bad)}
@@ -57,10 +59,10 @@ def canary_step(transfer: dict, watch: dict, analysis: dict, accept: str = "") -
     if not blind and analysis.get("verdict", "successful") != "successful":
         blind = [f"{analysis['verdict']}: {analysis['reason']}"]
         if accept:
-            return {"verdict": PASS, "why": f"{blind[0]}; let through: {accept}"}
+            return {"verdict": PASSED, "why": f"{blind[0]}; let through: {accept}"}
     if blind:
         return {"verdict": HOLD, "why": "; ".join([*filter(None, [transfer.get("problem", "")]), *blind])}
-    return {"verdict": PASS, "why": analysis.get("reason") or "watched"}
+    return {"verdict": PASSED, "why": analysis.get("reason") or "watched"}
 
 
 def canary_verdict(decision: dict, told: list, problem: str, asked_back: str = "", back: dict | None = None, pause_s: float = 0) -> dict:

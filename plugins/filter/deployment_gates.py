@@ -14,7 +14,9 @@ from ansible.module_utils.parsing.convert_bool import boolean
 
 _LOCK = "deployment lock"
 _VENUES = "connected from both engines"
-PASS, FAIL, OVERRIDDEN = "pass", "fail", "overridden"
+PASSED = "pass"
+FAIL = "fail"
+OVERRIDDEN = "overridden"
 
 
 def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None, more: list | None = None) -> list:
@@ -40,7 +42,7 @@ def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None
 
 
 def _row(gate: str, asked: object, found: object, ok: bool) -> dict:
-    return {"gate": gate, "asked": str(asked), "found": str(found), "verdict": PASS if ok else FAIL, "reason": ""}
+    return {"gate": gate, "asked": str(asked), "found": str(found), "verdict": PASSED if ok else FAIL, "reason": ""}
 
 
 def _truth(one: dict) -> bool:

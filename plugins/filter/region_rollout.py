@@ -7,7 +7,9 @@ from __future__ import annotations
 from ansible.errors import AnsibleFilterError
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import held
 
-DONE, HELD, BACK = "done", "hold", "back"
+DONE = "done"
+HELD = "hold"
+BACK = "back"
 _LONGEST = 6  # regions of one run: so many are written down in regions.yml
 
 
