@@ -29,7 +29,8 @@ _LEFT = {
     r"/etc/(chrony|logrotate\.d|init\.d|ppp|dhcp|NetworkManager)/.*|/etc/default/chrony": "files of a package that was removed",
     r"/etc/ld\.so\.cache|/boot/initrd\.img.*|/boot/grub/grubenv": "written anew by their own tools",
     r"(fs\.(dentry-state|file-nr|quota\.|inode-(nr|state))|kernel\.(ns_last_pid|random|pty\.nr|sched_domain))\S*": "counted by the kernel",
-    r"net\.\S*(netfilter|tcp_mem|udp_mem|ipfrag|mtu_expires)\S*": "measured by the kernel at its start",
+    r"net\.\S*(netfilter|tcp_mem|udp_mem|ipfrag|mtu_expires)\S*|vm\.(admin|user)_reserve_kbytes": "measured by the kernel at its start",
+    r"net\.core\.netdev_rss_key": "drawn by the kernel at its start",
 }
 
 
