@@ -124,7 +124,8 @@ def test_a_host_tells_its_figures_over_tls_and_to_who_logs_in(host) -> None:
     assert "scrape me" not in host.check_output("cat /etc/prometheus/web/node_exporter.yml /etc/prometheus/prometheus.yml")
 
 
-@pytest.mark.parametrize("name", ["node_interrupts_total", "node_softirqs_functions_total", "node_qdisc_packets_total", "node_timex_offset_seconds"])
+@pytest.mark.parametrize("name", ["node_interrupts_total", "node_softirqs_functions_total", "node_qdisc_packets_total",
+                                  "node_timex_offset_seconds"])
 def test_collectors_for_low_latency_hosts_are_on(host, name: str) -> None:
     assert name in _node(host)
 
