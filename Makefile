@@ -1,12 +1,13 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 KIT    := build/conformance/venv
 PICTURES := build/pictures/venv
+DOCS   := build/docs/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
@@ -92,6 +93,13 @@ $(PICTURES)/.ready: docs/dashboards/requirements.txt
 
 pictures: $(PICTURES)/.ready ## docs/dashboards/*.png from a Prometheus that scrapes engines: make pictures PROMETHEUS=URL
 	@$(PICTURES)/bin/python docs/dashboards/draw.py "$(PROMETHEUS)"
+
+$(DOCS)/.ready: docs/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(DOCS) $<
+	@touch $@
+
+docs: $(DOCS)/.ready ## the documentation as one static site, from the sources: build/docs/site
+	@$(DOCS)/bin/python docs/site/build.py
 
 clean: lab-down ## lab-down, and everything that was built
 	docker volume rm --force hft_ops_lab_compiled
