@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from playbooks import page
+
 _ROOT = Path(__file__).resolve().parents[2]
 _WORK = _ROOT / "build" / "docs"
 # Laid out as a collection, because that is how antsibull-docs finds it; links between files of the tree hold here too.
@@ -26,6 +28,7 @@ def main() -> int:
     shutil.rmtree(new, ignore_errors=True)
     _run("antsibull-docs", "collection", "--use-current", "--fail-on-error", "--squash-hierarchy", "--no-add-antsibull-docs-version",
          "--dest-dir", str(_SOURCE / "reference"), "hft.ops")
+    (_SOURCE / "reference" / "playbooks.md").write_text(page(_ROOT / "playbooks"))
     _run("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "--conf-dir", str(_ROOT / "docs" / "site"),
          "--doctree-dir", str(_WORK / "doctrees"), str(_SOURCE), str(new))
     asked = {f"{page.relative_to(new)}: {found}" for page in new.rglob("*.html") for found in _ELSEWHERE.findall(page.read_text())}

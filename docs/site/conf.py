@@ -17,7 +17,7 @@ nitpicky = True
 
 root_doc = "docs/index"
 include_patterns = ["README.md", "CHANGELOG.rst", "docs/**.md", "roles/**/README.md", "engine/README.md", "engine/**/README.md",
-                    "molecule/README.md", "tests/*/README.md", "plugins/**/README.md", "reference/**.rst"]
+                    "molecule/README.md", "tests/*/README.md", "plugins/**/README.md", "reference/**.rst", "reference/playbooks.md"]
 
 # Markdown is written for people who read it in the repository: plain, with the anchors that a forge gives to headings.
 myst_heading_anchors = 4
@@ -25,6 +25,7 @@ myst_links_external_new_tab = False
 highlight_language = "text"
 html_show_sphinx = False
 html_copy_source = False
+html_show_sourcelink = False
 
 # What the reference names of Ansible's own documentation. Links for the reader, since nothing is fetched while the site is built.
 _CORE = "https://docs.ansible.com/ansible-core/2.19"
@@ -37,9 +38,9 @@ _PLUGIN = re.compile(r"ansible_collections\.(?!hft\.)(\w+)\.(\w+)\.(\w+)$")
 
 # What stands on the left, in this order; a page that none of these takes fails the build.
 _CONTENTS = {
-    "Guide": ["/README", "/docs/concepts", "/docs/inventory", "/docs/capabilities", "/docs/canary_comparison", "/docs/dashboards/README",
-              "/CHANGELOG"],
-    "Reference": ["/reference/index"],
+    "Guide": ["All in tables </README>", "/docs/concepts", "/docs/inventory", "/docs/capabilities", "/docs/canary_comparison",
+              "/docs/dashboards/README", "/CHANGELOG"],
+    "Reference": ["/reference/playbooks", "Modules, plugins, roles </reference/index>"],
     "Runbooks of alerts": ["/docs/runbooks/*"],
     "Roles": ["/roles/*/README", "/roles/prometheus/files/README"],
     "Engine and tests": ["/engine/README", "/engine/strategies/example/README", "/tests/conformance/README", "/tests/model/README",
