@@ -178,13 +178,13 @@ def _check(files: list[dict[str, Any]], validate: list[str], run: _Run, check_mo
 
 def _meant(said: str, files: list[dict[str, Any]]) -> str:
     """The line that the tool's complaint counts, as the file that it was in is on no disk."""
-    counted = re.search(r"\bline (\d+)|:(\d+)[:,]", said)
     named = [file for file in files if file["path"] in said] or files
-    if counted is None or len(named) != 1 or named[0]["secret"] or named[0]["state"] == "absent":
+    if len(named) != 1 or named[0]["secret"] or named[0]["state"] == "absent":
         return ""
-    lines = named[0]["content"].splitlines()
-    number = int(counted[1] or counted[2])
-    return f"; line {number} of {named[0]['path']} is: {lines[number - 1].strip()[:200]}" if 0 < number <= len(lines) else ""
+    path, lines = named[0]["path"], named[0]["content"].splitlines()
+    counted = re.search(rf"\bline (\d+)|{re.escape(path)}:(\d+)", said)
+    number = int(counted[1] or counted[2]) if counted else 0
+    return f"; line {number} of {path} is: {lines[number - 1].strip()[:200]}" if 0 < number <= len(lines) else ""
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def test_refused_set_leaves_every_old_file(tmp_path: Path) -> None:
 def test_refused_line_is_shown_unless_it_is_secret(tmp_path: Path, secret: bool, told: str) -> None:
     files = [{**_file("/etc/a.yml", "right\n  wrong\n"), "secret": secret}, _file("/etc/b.yml", "b\n")]
     with pytest.raises(HostError, match=told):
-        _apply(tmp_path, files, Tool(code=1, said="invalid directive at line 2 in /etc/a.yml"))
+        _apply(tmp_path, files, Tool(code=1, said="2026-11-22T18:01:42Z invalid directive at line 2 in /etc/a.yml"))
 
 
 def test_failed_write_restores_the_files_before_it(tmp_path: Path) -> None:
