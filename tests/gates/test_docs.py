@@ -59,3 +59,10 @@ def test_a_page_names_playbooks_targets_and_files_that_exist(page: Path) -> None
     assert not {name for name in re.findall(r"(?:^\$ |`)make ([a-z-]+)", text, re.MULTILINE) if name not in _TARGETS}
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]
     assert not [link for link in links if link and not (page.parent / link).exists()]
+
+
+def test_what_the_index_takes_from_the_readme_is_there() -> None:
+    marks = re.findall(r'^:(?:start-after|end-before): "(.+)"$', (ROOT / "docs" / "index.md").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    assert len(marks) == 2
+    assert -1 < readme.find(f"\n{marks[0]}\n") < readme.find(f"\n{marks[1]}\n")
