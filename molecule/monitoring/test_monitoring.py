@@ -138,7 +138,7 @@ def test_textfile_directory_is_served(host) -> None:
 def test_processes_of_others_and_their_threads_are_told(host) -> None:
     told = _get(host, 9256, "/metrics")
     assert 'namedprocess_namegroup_num_procs{groupname="logind"} 1' in told
-    assert 'namedprocess_namegroup_thread_cpu_seconds_total{groupname="journal"' in told
+    assert 'namedprocess_namegroup_thread_cpu_seconds_total{groupname="prometheus"' in told
     assert "namedprocess_scrape_procread_errors 0" in told
 
 

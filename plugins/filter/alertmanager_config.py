@@ -73,8 +73,9 @@ def alertmanager_config(receivers: list[dict], settings: dict, secrets_directory
     secrets = _Secrets(secrets_directory)
     made = [{"name": NOBODY}] + [_receiver(one, secrets) for one in receivers]
     interval = settings["watchdog_interval"]
+    # Asked at each group_interval whether repeat_interval has passed: were both the same, every other time it would have nearly.
     watchdog = {"receiver": settings.get("watchdog_receiver") or NOBODY, "matchers": ['alertname="Watchdog"'],
-                "group_by": ["alertname", "region"], "group_wait": "0s", "group_interval": interval, "repeat_interval": interval}
+                "group_by": ["alertname", "region"], "group_wait": "0s", "group_interval": interval, "repeat_interval": "1s"}
     config = {
         "global": {"resolve_timeout": settings["resolve_timeout"], **_smtp(settings.get("smtp") or {}, secrets)},
         "route": {"receiver": settings.get("default_receiver") or NOBODY, **{key: settings[key] for key in _ROUTE},
