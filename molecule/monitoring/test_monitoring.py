@@ -168,9 +168,10 @@ def test_an_engine_that_does_not_answer_reaches_who_is_on_call(host, receiver) -
 
 def test_the_watchdog_cries_again_and_again(host, receiver) -> None:
     deadline = time.monotonic() + 20
-    while len(_received(host, "/deadman", "Watchdog")) < 2 and time.monotonic() < deadline:
+    while len(_received(host, "/deadman", "Watchdog")) < 3 and time.monotonic() < deadline:
         time.sleep(0.5)
-    first, second = _received(host, "/deadman", "Watchdog")[:2]
+    # Before these may be one that was tried until the receiver was there.
+    first, second = _received(host, "/deadman", "Watchdog")[1:3]
     assert 4 <= second["at"] - first["at"] <= 8
 
 

@@ -108,10 +108,26 @@ def test_role_is_documented_where_it_is_installed(documented: dict[str, set[str]
     assert f"hft.ops.{role}" in documented["role"]
 
 
-@pytest.mark.parametrize("playbook", sorted(source.stem for source in (ROOT / "playbooks").glob("*.yml")))
-def test_playbook_is_found_by_name_where_it_is_installed(installed: Path, playbook: str) -> None:
-    done = _run("ansible-playbook", f"hft.ops.{playbook}", "--syntax-check", "-i", "localhost,", cwd=installed, collections=installed)
-    assert done.returncode == 0, done.stderr + done.stdout
+@pytest.fixture(scope="module")
+def refused(installed: Path) -> dict[str, str]:
+    """What is said of playbooks that are not found or not understood where they are installed; one process reads all, if it can."""
+    def said(*names: str) -> str:
+        done = _run("ansible-playbook", *[f"hft.ops.{name}" for name in names], "--syntax-check", "-i", "localhost,", cwd=installed,
+                    collections=installed)
+        assert done.returncode != 0 or done.stdout.count("playbook: ") == len(names), done.stdout
+        return done.stderr + done.stdout if done.returncode != 0 else ""
+
+    names = _playbooks()
+    return {name: wrong for name in names if (wrong := said(name))} if said(*names) else {}
+
+
+def _playbooks() -> list[str]:
+    return sorted(source.stem for source in (ROOT / "playbooks").glob("*.yml"))
+
+
+@pytest.mark.parametrize("playbook", _playbooks())
+def test_playbook_is_found_by_name_where_it_is_installed(refused: dict[str, str], playbook: str) -> None:
+    assert playbook not in refused, refused[playbook]
 
 
 def test_validate_is_one_of_the_playbooks() -> None:
