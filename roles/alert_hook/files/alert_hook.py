@@ -1,4 +1,3 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Managed by the role hft.ops.alert_hook: edits are removed by the next run.
 """alert_hook.py [--check] CONFIG: takes notifications of Alertmanager, requests rollbacks, and latches the kill switch at two signals.
