@@ -67,6 +67,8 @@ class Relay:
             await asyncio.gather(self._direction(reader, back), self._direction(there, writer))
         except OSError:
             pass  # one end is gone; the other learns it below
+        except asyncio.CancelledError:
+            pass  # reset(); a server's task that ends as cancelled is complained of by asyncio (Python 3.11)
         finally:
             self._connections.discard(task)
             for one in writers:
