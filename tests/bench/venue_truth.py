@@ -110,5 +110,6 @@ class Truth:
         return {"lost": sum(there[key] != 1 for key in wanted), "phantom": self._phantoms(there, wanted)}
 
     def _phantoms(self, there: Counter, wanted: set) -> int:
-        inner = range(self.first_epoch() + 1, self.last_epoch())
-        return sum(int(key[1]) in inner and key not in wanted for key in there)
+        # Strategies that were stopped by themselves have other epochs than their neighbours.
+        inner = {name: range(orders[0]["epoch"] + 1, orders[-1]["epoch"]) for name, orders in self._accepted.items()}
+        return sum(int(key[1]) in inner.get(key[0], ()) and key not in wanted for key in there)
