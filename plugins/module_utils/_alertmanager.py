@@ -5,17 +5,11 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
-import ssl
-from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
-_LARGEST = 8 << 20
+from ansible_collections.hft.ops.plugins.module_utils._monitoring_endpoint import Endpoint, NoAnswer
 
 
 class AlertmanagerError(Exception):
@@ -25,15 +19,7 @@ class AlertmanagerError(Exception):
         super().__init__(" ".join(why.split()))
 
 
-@dataclass(frozen=True)
-class Alertmanager:
-    url: str
-    timeout_s: float = 5.0
-    username: str = ""
-    password: str = ""
-    token: str = ""
-    ca: str = ""
-
+class Alertmanager(Endpoint):
     def silences(self) -> list[dict[str, Any]]:
         found = self._ask("GET", "/api/v2/silences")
         if not isinstance(found, list) or not all(
@@ -52,30 +38,13 @@ class Alertmanager:
         self._ask("DELETE", f"/api/v2/silence/{quote(name, safe='')}")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
         try:
-            request = Request(self.url.rstrip("/") + path, data, self._headers(), method=method)  # noqa: S310 - http and https alone
-            # No proxy: the host is ours.
-            with build_opener(ProxyHandler({}), *self._tls()).open(request, timeout=self.timeout_s) as reply:
-                text = reply.read(_LARGEST)
-        except HTTPError as refused:
-            with refused:
-                said = refused.read(_LARGEST).decode(errors="replace")[:200]
-            raise AlertmanagerError(f"{self.url}: answered {refused.code} {refused.reason}: {said}") from None
-        except (OSError, http.client.HTTPException, ValueError) as wrong:
-            raise AlertmanagerError(f"{self.url}: {getattr(wrong, 'reason', None) or str(wrong) or type(wrong).__name__}") from None
+            answer = self.answer(path, method, None if body is None else json.dumps(body).encode())
+        except NoAnswer as why:
+            raise AlertmanagerError(f"{self.url}: {why}") from None
+        if answer.code >= 300:
+            raise AlertmanagerError(f"{self.url}: answered {answer.code} {answer.reason}: {answer.body.decode(errors='replace')[:200]}")
         try:
-            return json.loads(text) if text else None
+            return json.loads(answer.body) if answer.body else None
         except ValueError:
-            raise AlertmanagerError(f"{self.url}: the answer is not that of an Alertmanager: {text[:60]!r}") from None
-
-    def _tls(self) -> list[HTTPSHandler]:
-        return [HTTPSHandler(context=ssl.create_default_context(cafile=self.ca or None))] if self.url.startswith("https:") else []
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Content-Type": "application/json"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        elif self.username:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        return headers
+            raise AlertmanagerError(f"{self.url}: the answer is not that of an Alertmanager: {answer.body[:60]!r}") from None

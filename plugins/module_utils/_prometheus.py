@@ -5,17 +5,11 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
-import ssl
-from dataclasses import dataclass
 from typing import Any
-from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
 
-_LARGEST = 8 << 20
+from ansible_collections.hft.ops.plugins.module_utils._monitoring_endpoint import Endpoint, NoAnswer
 
 PROMETHEUS_SPEC: dict[str, Any] = {
     "url": {"type": "str", "required": True},
@@ -49,15 +43,7 @@ class NotMeasured(Exception):
         super().__init__(" ".join(why.split()))
 
 
-@dataclass(frozen=True)
-class Prometheus:
-    url: str
-    timeout_s: float = 5.0
-    username: str = ""
-    password: str = ""
-    token: str = ""
-    ca: str = ""
-
+class Prometheus(Endpoint):
     def query(self, text: str) -> list[float]:
         """The samples of an instant vector, or the one of a scalar, in the order in which they came."""
         kind, data = self._asked("query", query=text)
@@ -94,36 +80,16 @@ class Prometheus:
         return (data.get("resultType"), data) if isinstance(data, dict) else (None, {})
 
     def _ask(self, what: str, arguments: dict[str, str]) -> dict[str, Any]:
-        address = f"{self.url.rstrip('/')}/api/v1/{what}?{urlencode({**arguments, 'timeout': f'{self.timeout_s:g}s'})}"
         try:
-            request = Request(address, headers=self._headers())  # noqa: S310 - metric_analysis takes http and https alone
-            # No proxy: the host is ours, and an answer that somebody else kept would be an old one.
-            with build_opener(ProxyHandler({}), *self._tls()).open(request, timeout=self.timeout_s) as reply:
-                body = reply.read(_LARGEST)
-        except HTTPError as refused:
-            with refused:
-                body = refused.read(_LARGEST)
-            if refused.code not in (400, 422, 503):  # with these Prometheus says why in its own form
-                raise NotMeasured(f"{self.url}: answered {refused.code} {refused.reason}") from None
-        except (OSError, http.client.HTTPException, ValueError) as wrong:
-            reason = getattr(wrong, "reason", None) or str(wrong) or type(wrong).__name__
-            raise NotMeasured(f"{self.url}: {reason}") from None
+            answer = self.answer(f"/api/v1/{what}?{urlencode({**arguments, 'timeout': f'{self.timeout_s:g}s'})}")
+        except NoAnswer as why:
+            raise NotMeasured(f"{self.url}: {why}") from None
+        if answer.code >= 300 and answer.code not in (400, 422, 503):  # with these Prometheus says why in its own form
+            raise NotMeasured(f"{self.url}: answered {answer.code} {answer.reason}")
         try:
-            document = json.loads(body)
+            document = json.loads(answer.body)
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            raise NotMeasured(f"{self.url}: the answer is not that of a Prometheus API: {body[:60]!r}")
+            raise NotMeasured(f"{self.url}: the answer is not that of a Prometheus API: {answer.body[:60]!r}")
         return document
-
-    def _tls(self) -> list[HTTPSHandler]:
-        """Reading all authorities of the system takes longer than most queries."""
-        return [HTTPSHandler(context=ssl.create_default_context(cafile=self.ca or None))] if self.url.startswith("https:") else []
-
-    def _headers(self) -> dict[str, str]:
-        headers = {"Accept": "application/json", "Cache-Control": "no-store"}
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        elif self.username:
-            headers["Authorization"] = "Basic " + base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        return headers
