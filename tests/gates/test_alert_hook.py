@@ -17,17 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hook_decision import Decisions
+from hook_ledger import Ledger
+from hook_server import Server
+from hook_settings import SettingsWrong, load
 
 from repository import ROOT
 
 PROGRAM = ROOT / "roles" / "alert_hook" / "files"
-sys.path.insert(0, str(PROGRAM))
-
-from hook_decision import Decisions  # noqa: E402
-from hook_ledger import Ledger  # noqa: E402
-from hook_server import Server  # noqa: E402
-from hook_settings import SettingsWrong, load  # noqa: E402
-
 TOKEN = "0123456789abcdef0123"
 _KILL = {"name": "orders go wrong", "action": "kill", "scope": "engine", "within_s": 300, "signals": [
     {"source": "engine", "match": {"alertname": "RejectRate", "severity": ["critical", "page"]}},

@@ -85,23 +85,23 @@ def free_port() -> int:
 def prometheus(folder: Path) -> Iterator[Server]:
     _certificates(folder)
     (folder / "series").write_text(_openmetrics(int(time.time()) - 1200, 1260))
-    (folder / "web.yml").write_text("tls_server_config: {cert_file: /work/server.pem, key_file: /work/server.key}\n"
+    (folder / "web.yml").write_text("tls_server_config: {cert_file: /trial/server.pem, key_file: /trial/server.key}\n"
                                     f"basic_auth_users: {{deployments: '{_BCRYPT}'}}\n")
     (folder / "prometheus.yml").write_text("scrape_configs: []\n")
     port = free_port()
     with running(folder, port, ["prometheus", "promtool"],
-                 "/usr/bin/promtool tsdb create-blocks-from openmetrics /work/series /data; "
-                 "exec /usr/bin/prometheus --config.file=/work/prometheus.yml --storage.tsdb.path=/data "
-                 f"--web.config.file=/work/web.yml --web.listen-address=127.0.0.1:{port}"):
+                 "/usr/bin/promtool tsdb create-blocks-from openmetrics /trial/series /data; "
+                 "exec /usr/bin/prometheus --config.file=/trial/prometheus.yml --storage.tsdb.path=/data "
+                 f"--web.config.file=/trial/web.yml --web.listen-address=127.0.0.1:{port}"):
         yield Server(f"https://127.0.0.1:{port}", folder / "ca.pem", folder / "other.pem")
 
 
 @contextmanager
 def running(folder: Path, port: int, packages: list[str], command: str) -> Iterator[None]:
-    """The command where packages that wait in the image are unpacked, with folder as /work; begins when it listens on loopback."""
+    """The command where packages that wait in the image are unpacked, with folder as /trial; begins when it listens on loopback."""
     docker_engine.ensure()
     unpack = "".join(f"dpkg -x {package}_*.deb /; " for package in packages)
-    container = _said("docker", "run", "--detach", "--network", "host", "--volume", f"{folder}:/work", "--entrypoint", "sh",
+    container = _said("docker", "run", "--detach", "--network", "host", "--volume", f"{folder}:/trial", "--entrypoint", "sh",
                       image.build("host"), "-ec", f"cd /var/cache/apt/archives; {unpack}{command}")
     try:
         _wait_for(port, container)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,14 +13,10 @@ from typing import Any
 
 import pytest
 from backfilled import free_port, running
-
-_ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(_ROOT / "roles" / "alert_hook" / "files"))
-
-from hook_decision import Decisions  # noqa: E402
-from hook_ledger import Ledger  # noqa: E402
-from hook_server import Server  # noqa: E402
-from hook_settings import load  # noqa: E402
+from hook_decision import Decisions
+from hook_ledger import Ledger
+from hook_server import Server
+from hook_settings import load
 
 _TOKEN = "0123456789abcdef0123"
 _CONFIG = """
@@ -54,7 +49,7 @@ def alertmanager(hook: Server, tmp_path: Path) -> Iterator[int]:
     (tmp_path / "alertmanager.yml").write_text(_CONFIG.format(port=hook.server_port, token=_TOKEN))
     port = free_port()
     with running(tmp_path, port, ["prometheus-alertmanager"],
-                 "exec /usr/bin/prometheus-alertmanager --config.file=/work/alertmanager.yml "
+                 "exec /usr/bin/prometheus-alertmanager --config.file=/trial/alertmanager.yml "
                  f"--storage.path=/data --cluster.listen-address= --web.listen-address=127.0.0.1:{port}"):
         yield port
 

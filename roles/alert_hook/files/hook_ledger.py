@@ -47,8 +47,10 @@ class Ledger:
 
     def prune(self) -> None:
         before = time.time() - self._keep_s
-        for table, column in (("alert", "seen_at"), ("signal", "seen_at"), ("request", "requested_at"), ("kill", "decided_at")):
-            self._link.execute(f"DELETE FROM {table} WHERE {column} < ?", (before,))  # noqa: S608 - names from above
+        self._link.execute("DELETE FROM alert WHERE seen_at < ?", (before,))
+        self._link.execute("DELETE FROM signal WHERE seen_at < ?", (before,))
+        self._link.execute("DELETE FROM request WHERE requested_at < ?", (before,))
+        self._link.execute("DELETE FROM kill WHERE decided_at < ?", (before,))
 
     def known(self, fingerprint: str, starts_at: str) -> bool:
         return bool(self._rows("SELECT 1 FROM alert WHERE fingerprint = ? AND starts_at = ?", fingerprint, starts_at))
