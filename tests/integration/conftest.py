@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,16 @@ def eventually(what: str, probe: Callable[[], object], timeout_s: float = 30) ->
                 return last
         time.sleep(0.5)
     raise AssertionError(f"not within {timeout_s} s: {what}; last seen: {last!r}")
+
+
+def killed_once_armed(transfer_id: str, timeout_s: float, *argv: str) -> None:
+    """Run a command on the control node, and end it without a word as soon as the taker of its transfer is armed."""
+    process = subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        eventually("the taker is armed", lambda: [transfer_id] in sql("SELECT transfer_id FROM engine_arm"), timeout_s)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(scope="session")

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
 import threading
 import time
 
 import pytest
-from conftest import api, eventually, on, sql, venue_log
+from conftest import api, eventually, killed_once_armed, on, sql, venue_log
 
 from lab import playbook
-from lab.paths import BUILD, ROOT
+from lab.paths import BUILD
 
 _BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
 
@@ -101,14 +99,8 @@ def test_what_was_stopped_on_the_giver_stays_stopped_on_the_taker(demo: dict) ->
 
 def test_the_control_node_may_die_in_the_middle(demo: dict) -> None:
     """Killed as soon as the taker is armed: the transfer is finished, or the giver trades on. The same command finds or finishes it."""
-    process = subprocess.Popen(["ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml", "-e", f"transfer_to={_GREEN}",
-                                "-e", "transfer_id=e2e-killed"],
-                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        eventually("the taker is armed", lambda: sql("SELECT 1 FROM engine_arm WHERE transfer_id = 'e2e-killed'"), 30)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    killed_once_armed("e2e-killed", 30, "ansible-playbook", "-i", "inventories/lab", "playbooks/transfer.yml",
+                      "-e", f"transfer_to={_GREEN}", "-e", "transfer_id=e2e-killed")
     eventually("exactly one engine trades", lambda: sum(map(_trades, (_BLUE, _GREEN))) == 1)
     _run("transfer", "-e", f"transfer_to={_GREEN}", "-e", "transfer_id=e2e-killed")
     assert _holders() == {_GREEN}

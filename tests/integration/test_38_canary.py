@@ -81,7 +81,7 @@ def truth(demo: dict) -> Iterator[Truth]:
     assert log.faults() == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
 
     def lost() -> int:
-        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}")  # noqa: S608
+        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}")  # noqa: S608 - a number of ours
         return log.against(tuple(row) for row in rows)["lost"]
 
     eventually("every order is in the database once", lambda: lost() == 0)

@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 import threading
 
 import pytest
-from conftest import api, eventually, on, sql
+from conftest import api, eventually, killed_once_armed, on, sql
 
 from lab import playbook
-from lab.paths import ROOT
 
 _BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
 _REGION = {"name": "us_east"}
@@ -75,14 +72,8 @@ def test_what_is_used_up_begins_no_region_and_takes_the_others_back(demo: dict, 
 @pytest.mark.long
 def test_a_control_node_that_dies_is_followed_by_the_same_command(demo: dict, next_release: str) -> None:
     old = api(_BLUE, "status")["version"]
-    argv = ["ansible-playbook", "-i", "inventories/lab", "playbooks/regions.yml", *_extra(next_release, regions_id="e2e-dies")]
-    process = subprocess.Popen(argv,
-                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    try:
-        eventually("the taker is armed", lambda: sql("SELECT 1 FROM engine_arm WHERE transfer_id = 'e2e-dies-us_east'"), 900)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    killed_once_armed("e2e-dies-us_east", 900, "ansible-playbook", "-i", "inventories/lab", "playbooks/regions.yml",
+                      *_extra(next_release, regions_id="e2e-dies"))
     assert "us_east on the release" in _run(next_release, regions_id="e2e-dies")
     assert _holders() == {_GREEN}
     assert "left nothing" in _run(next_release)
