@@ -31,6 +31,7 @@ _PAIRS = 60
 _BAR_PCT = 5.0
 _SCRAPE_BAR_MS = 5.0
 _SEED = 42
+_IMPORTS = "/repo/build/collections:/repo/tests/conformance"
 # The packages wait in the image; the server that the package would start is not wanted.
 _PREPARE = ("mkdir -p /etc/postgresql-common && echo create_main_cluster=false > /etc/postgresql-common/createcluster.conf && "
             "apt-get install -y --no-install-recommends --no-download postgresql-17 > /dev/null 2>&1 && ")
@@ -83,7 +84,8 @@ def measure(pairs: int) -> dict[str, Any]:
     place = Place(False, volumes=(f"{_ROOT}:/repo:ro",))
     place.compile("hft_system", "paper_venue", "market_maker")
     programs = f"{place.build}/hft_system {place.build}/paper_venue"
-    said = place.said(["sh", "-ec", f"{_PREPARE} exec python3 /repo/tests/bench/scraped_engine.py {programs} {pairs}"])
+    engine = f"env PYTHONPATH={_IMPORTS} python3 /repo/tests/bench/scraped_engine.py {programs} {pairs}"
+    said = place.said(["sh", "-ec", f"{_PREPARE} exec {engine}"])
     return {**result, **conclusions(json.loads(said.splitlines()[-1]))}
 
 

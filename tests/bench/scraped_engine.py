@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """scraped_engine.py ENGINE VENUE PAIRS: an engine that trades, in pairs of 2 s windows with and without scrapes; one JSON object.
 
-Runs where the engine was built, with PostgreSQL and strace (tests/bench/monitoring.py puts it there). The windows of a pair come in
-an order drawn by the seed. Both are bounded by a reading of the same page, whose counters make the distribution of the window.
+Runs where the engine was built, with PostgreSQL, strace and the path of its imports; tests/bench/monitoring.py puts it there. The windows
+of a pair come in an order drawn by the seed. Both are bounded by a reading of the same page, whose counters make the distribution of the
+window.
 """
 
 from __future__ import annotations
@@ -13,16 +14,15 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi
+from harness.machine import machine
+
 _ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(_ROOT / "build" / "collections"), str(_ROOT / "tests" / "conformance")]
-
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi  # noqa: E402
-from harness.machine import machine  # noqa: E402
-
 _WINDOW_S = 2.0
 _SCRAPES_AT_S = (0.5, 1.5)  # as with an interval of 1 s
 _TICKS_PER_S = 1_000
@@ -78,9 +78,8 @@ def window(scraper: Scraper, scraped: bool) -> dict[str, float]:
     return {"orders": max(taken.values()), "p50_us": 1e6 * quantile(taken, 0.5), "p99_us": 1e6 * quantile(taken, 0.99)}
 
 
-def threads(scraper: Scraper, process: int) -> dict[str, Any]:
-    """Who answers a scrape and who trades, by the system calls of every thread while both go on."""
-    trace = Path("/tmp/strace.txt")  # noqa: S108 - in a container of its own
+def threads(scraper: Scraper, process: int, trace: Path) -> dict[str, Any]:
+    """Who answers a scrape and who trades, by the system calls of every thread while both go on; trace: a file for them."""
     tracer = subprocess.Popen(["strace", "-f", "-qq", "-s", "12", "-e", "trace=recvfrom,recvmsg,sendto,sendmsg,read,write,writev",
                                "-p", str(process), "-o", str(trace)])
     time.sleep(1)
@@ -126,7 +125,8 @@ def trade(description: dict[str, Any]) -> None:
 def main() -> None:
     engine, venue, pairs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     order = random.Random(_SEED)  # noqa: S311 - nothing secret
-    with machine(engine, venue, _ROOT / "engine" / "migrations", Path("/tmp/logs"), _TICKS_PER_S) as file:  # noqa: S108
+    with (tempfile.TemporaryDirectory() as folder,
+          machine(engine, venue, _ROOT / "engine" / "migrations", Path(folder, "logs"), _TICKS_PER_S) as file):
         description = json.loads(file.read_text())
         trade(description)
         config = json.loads((file.parent / "conformance-a.json").read_text())
@@ -138,7 +138,8 @@ def main() -> None:
             found.append({"with": both[True], "without": both[False]})
         took = list(scraper.took_ms)
         process = int((file.parent / "conformance-a.pid").read_text())
-        print(json.dumps({"pairs": found, "scrape_ms": took, "page_bytes": scraper.bytes, "threads": threads(scraper, process)}))
+        who = threads(scraper, process, Path(folder, "strace"))
+        print(json.dumps({"pairs": found, "scrape_ms": took, "page_bytes": scraper.bytes, "threads": who}))
 
 
 if __name__ == "__main__":
