@@ -16,13 +16,10 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._mann_whitney import Shift, shift
+from ansible_collections.hft.ops.plugins.module_utils._metric_condition import ConditionWrong
 
 _MOST_STEPS = 1000
 _FENCE = 3.0  # of the distance of the quartiles, as Kayenta's
-
-
-class ComparisonWrong(ValueError):
-    """The options make no comparison."""
 
 
 class TooLittle(Exception):
@@ -58,6 +55,11 @@ class Comparison:
     @property
     def steps(self) -> int:
         return round(self.window_s / self.step_s)
+
+    @property
+    def middle(self) -> float:
+        """The effect that is none."""
+        return 0.5 if self.effect_size == "cles" else 1.0
 
     def query(self, text: str) -> str:
         return text.replace("$step", f"{self.step_s:g}s")
@@ -109,22 +111,21 @@ class Comparison:
 
     def _way(self, found: Shift, effect: float) -> str:
         """increase, decrease, or nothing when there is no difference that counts."""
-        middle = 0.5 if self.effect_size == "cles" else 1.0
         certain = self.tolerance * abs(found.estimate)
         # Most pairs are equal: the shift is 0, but the rest may be more than chance.
         rare = found.estimate == 0 and found.p_value < 1 - self.confidence
-        if (found.low > certain or (rare and found.superiority > 0.5)) and effect >= _or(self.allowed_increase, middle):
+        if (found.low > certain or (rare and found.superiority > 0.5)) and effect >= _or(self.allowed_increase, self.middle):
             return "increase"
-        if (found.high < -certain or (rare and found.superiority < 0.5)) and effect <= _or(self.allowed_decrease, middle):
+        if (found.high < -certain or (rare and found.superiority < 0.5)) and effect <= _or(self.allowed_decrease, self.middle):
             return "decrease"
         return ""
 
 
 def comparison_of(name: str, given: dict[str, Any]) -> Comparison:
-    """From a module's options; ComparisonWrong says what of them makes no sense."""
+    """From a module's options; ConditionWrong says what of them makes no sense."""
     made = Comparison(**{one.name: given[one.name] for one in fields(Comparison)})
     highest = 1.0 if made.effect_size == "cles" else math.inf
-    middle = 0.5 if made.effect_size == "cles" else 1.0
+    middle = made.middle
     expected = [
         ("step_s", made.step_s > 0, "seconds above 0"),
         ("window_s", made.step_s <= 0 or 2 <= made.window_s / made.step_s <= _MOST_STEPS, f"2 to {_MOST_STEPS} times step_s"),
@@ -139,7 +140,7 @@ def comparison_of(name: str, given: dict[str, Any]) -> Comparison:
     ]
     for key, holds, wanted in expected:
         if not holds:
-            raise ComparisonWrong(f"metric {name}: comparison.{key} is {given[key]:g}; expected {wanted}")
+            raise ConditionWrong(f"metric {name}: comparison.{key} is {given[key]:g}; expected {wanted}")
     return made
 
 

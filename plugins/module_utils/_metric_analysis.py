@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from ansible_collections.hft.ops.plugins.module_utils._canary_comparison import Comparison, ComparisonWrong, TooLittle, comparison_of
+from ansible_collections.hft.ops.plugins.module_utils._canary_comparison import Comparison, TooLittle, comparison_of
 from ansible_collections.hft.ops.plugins.module_utils._metric_condition import Condition, ConditionWrong, Undecided
 from ansible_collections.hft.ops.plugins.module_utils._prometheus import NotMeasured, Prometheus
 
@@ -107,10 +107,7 @@ def metric_of(given: dict[str, Any]) -> Metric:
     if bool(given.get("comparison")) == bool(success or failure):
         raise ConditionWrong(f"metric {given['name']}: expected success_condition, failure_condition or both, or else comparison; "
                              + ("not conditions beside a comparison" if success or failure else "without one nothing can fail"))
-    try:
-        comparison = comparison_of(given["name"], given["comparison"]) if given.get("comparison") else None
-    except ComparisonWrong as wrong:
-        raise ConditionWrong(str(wrong)) from None
+    comparison = comparison_of(given["name"], given["comparison"]) if given.get("comparison") else None
     numbers = {key: given[key] for key in ("interval_s", "count", "initial_delay_s", "failure_limit", "inconclusive_limit",
                                            "consecutive_error_limit", "consecutive_success_limit")}
     for key, value in numbers.items():
@@ -163,11 +160,12 @@ def assess(progress: Progress, ended: bool) -> tuple[str, str]:
 
 def _beyond_limits(progress: Progress, last: str) -> tuple[str, str]:
     """Verdict of the limits that were passed, or nothing. last: the reason of the last measurement."""
+    critical = next((one for one in progress.measurements if one.critical), None)
+    if critical:
+        return "failed", f"critical: {critical.reason}"
     metric = progress.metric
     verdict = ("", "")
     failed, inconclusive, errors = progress.number("failed"), progress.number("inconclusive"), progress.in_a_row("error")
-    if any(one.critical for one in progress.measurements):
-        return "failed", f"critical: {next(one.reason for one in progress.measurements if one.critical)}"
     # In this order, the later one counts.
     if metric.failure_limit != _OFF and failed > metric.failure_limit:
         verdict = ("failed", f"{_times(failed, 'failed')}, the limit is {metric.failure_limit}: {last}")
@@ -207,7 +205,8 @@ def _told(samples: list[float]) -> str:
 
 def _compared(at: str, comparison: Comparison, query: str, prometheus: Prometheus) -> Measurement:
     """One measurement of a canary beside its baseline."""
-    canary, baseline = (prometheus.series(comparison.query(text), comparison.window_s, comparison.step_s)
+    now = prometheus.now()
+    canary, baseline = (prometheus.series(comparison.query(text), now, comparison.window_s, comparison.step_s)
                         for text in (query, comparison.baseline_query))
     both: dict[str, Any] = {"baseline_samples": baseline}
     absent = " and ".join(name for name, samples in (("canary", canary), ("baseline", baseline)) if not samples)

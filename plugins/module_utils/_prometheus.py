@@ -56,11 +56,13 @@ class Prometheus(Endpoint):
             raise NotMeasured(f"{self.url}: the {kind} holds what is no number: {wrong}") from None
         raise NotMeasured(f"{self.url}: the query gave {kind or 'no result'}; expected a vector or a scalar, as of an instant query")
 
-    def series(self, text: str, window_s: float, step_s: float) -> list[float]:
-        """The one series of a query over the window that ends now, oldest first; nothing stands for a step without a sample."""
-        # By the clock of Prometheus: a control node that is ahead would find the end of the window empty.
-        now = self.query("time()")[0]
-        kind, data = self._asked("query_range", query=text, start=f"{now - window_s + step_s:.3f}", end=f"{now:.3f}", step=f"{step_s:g}")
+    def now(self) -> float:
+        """By the clock of Prometheus: a control node that is ahead would find the end of a window empty."""
+        return self.query("time()")[0]
+
+    def series(self, text: str, end: float, window_s: float, step_s: float) -> list[float]:
+        """The one series of a query over the window that ends then, oldest first; nothing stands for a step without a sample."""
+        kind, data = self._asked("query_range", query=text, start=f"{end - window_s + step_s:.3f}", end=f"{end:.3f}", step=f"{step_s:g}")
         if kind != "matrix":
             raise NotMeasured(f"{self.url}: the query gave {kind or 'no result'}; expected series, as of a range query")
         try:

@@ -60,7 +60,6 @@ differences:
   elements: dict
 """
 
-import hashlib
 import os
 import re
 import shutil
@@ -72,6 +71,7 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
+from ansible_collections.hft.ops.plugins.module_utils._engine_archive import sha256_of
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 
@@ -95,7 +95,7 @@ def main() -> None:
     try:
         apply(module.params, Host(), plan)
     except HostError as wrong:
-        module.fail_json(msg=str(wrong), **plan.result())
+        module.fail_json(msg=str(wrong), **plan.failure())
     module.exit_json(**plan.result())
 
 
@@ -134,12 +134,9 @@ def _bring(wanted: dict[str, Any], target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".hft-") as scratch:
         archive = Path(scratch, "archive.tar.gz")
         _read(wanted["source"], archive, wanted["timeout_s"])
-        with archive.open("rb") as stream:
-            digest = hashlib.sha256()
-            for chunk in iter(lambda: stream.read(1 << 20), b""):
-                digest.update(chunk)
-        if digest.hexdigest() != wanted["sha256"]:
-            raise HostError(f"source {wanted['source']}: sha256 is {digest.hexdigest()}, expected {wanted['sha256']}; nothing was unpacked")
+        found = sha256_of(str(archive))
+        if found != wanted["sha256"]:
+            raise HostError(f"source {wanted['source']}: sha256 is {found}, expected {wanted['sha256']}; nothing was unpacked")
         fresh = Path(scratch, "fresh")
         fresh.mkdir(mode=0o755)
         fresh.chmod(0o755)

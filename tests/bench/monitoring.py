@@ -58,7 +58,7 @@ def conclusions(measured: dict[str, Any]) -> dict[str, Any]:
     changes = [100 * (pair["with"]["p99_us"] / pair["without"]["p99_us"] - 1) for pair in pairs]
     low, high = interval(changes)
     return {
-        "pairs": len(pairs), "window_s": 2, "scrapes_per_s": 1,
+        "pairs": len(pairs), "window_s": measured["window_s"], "scrapes_per_s": measured["scrapes_per_s"],
         "orders_per_window": round(statistics.median(pair[way]["orders"] for pair in pairs for way in ("with", "without"))),
         "p99_us": {way: round(statistics.median(pair[way]["p99_us"] for pair in pairs), 2) for way in ("with", "without")},
         "p50_us": {way: round(statistics.median(pair[way]["p50_us"] for pair in pairs), 2) for way in ("with", "without")},
@@ -84,7 +84,7 @@ def measure(pairs: int) -> dict[str, Any]:
     place = Place(False, volumes=(f"{_ROOT}:/repo:ro",))
     place.compile("hft_system", "paper_venue", "market_maker")
     programs = f"{place.build}/hft_system {place.build}/paper_venue"
-    engine = f"env PYTHONPATH={_IMPORTS} python3 /repo/tests/bench/scraped_engine.py {programs} {pairs}"
+    engine = f"env PYTHONPATH={_IMPORTS} python3 /repo/tests/bench/scraped_engine.py {programs} {pairs} {_SEED}"
     said = place.said(["sh", "-ec", f"{_PREPARE} exec {engine}"])
     return {**result, **conclusions(json.loads(said.splitlines()[-1]))}
 

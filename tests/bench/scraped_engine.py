@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""scraped_engine.py ENGINE VENUE PAIRS: an engine that trades, in pairs of 2 s windows with and without scrapes; one JSON object.
+"""scraped_engine.py ENGINE VENUE PAIRS SEED: an engine that trades, in pairs of 2 s windows with and without scrapes; one JSON object.
 
 Runs where the engine was built, with PostgreSQL, strace and the path of its imports; tests/bench/monitoring.py puts it there. The windows
 of a pair come in an order drawn by the seed. Both are bounded by a reading of the same page, whose counters make the distribution of the
@@ -26,7 +26,6 @@ _ROOT = Path(__file__).resolve().parents[2]
 _WINDOW_S = 2.0
 _SCRAPES_AT_S = (0.5, 1.5)  # as with an interval of 1 s
 _TICKS_PER_S = 1_000
-_SEED = 42
 _BUCKET = re.compile(r'^tick_to_order_seconds_bucket\{[^}]*le="([^"]+)"[^}]*\} (\S+)', re.MULTILINE)
 _TRACED_SCRAPES = 20
 
@@ -123,8 +122,8 @@ def trade(description: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    engine, venue, pairs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    order = random.Random(_SEED)  # noqa: S311 - nothing secret
+    engine, venue, pairs, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    order = random.Random(seed)  # noqa: S311 - nothing secret
     with (tempfile.TemporaryDirectory() as folder,
           machine(engine, venue, _ROOT / "engine" / "migrations", Path(folder, "logs"), _TICKS_PER_S) as file):
         description = json.loads(file.read_text())
@@ -139,7 +138,8 @@ def main() -> None:
         took = list(scraper.took_ms)
         process = int((file.parent / "conformance-a.pid").read_text())
         who = threads(scraper, process, Path(folder, "strace"))
-        print(json.dumps({"pairs": found, "scrape_ms": took, "page_bytes": scraper.bytes, "threads": who}))
+        print(json.dumps({"window_s": _WINDOW_S, "scrapes_per_s": len(_SCRAPES_AT_S) / _WINDOW_S, "pairs": found,
+                          "scrape_ms": took, "page_bytes": scraper.bytes, "threads": who}))
 
 
 if __name__ == "__main__":

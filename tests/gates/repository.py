@@ -27,6 +27,10 @@ def modules() -> list[str]:
     return sorted(source.stem for source in (ROOT / "plugins" / "modules").glob("*.py") if not source.stem.startswith("_"))
 
 
+def playbooks() -> list[str]:
+    return sorted(source.stem for source in (ROOT / "playbooks").glob("*.yml"))
+
+
 def load(path: Path) -> Any:
     """YAML of a file; Ansible's own tags (!vault, !unsafe) are not used in this repository."""
     return yaml.safe_load(path.read_text())

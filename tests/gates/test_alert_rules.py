@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from repository import ROOT, load
+from repository import ROOT, load, playbooks, roles
 
 _FILES = ROOT / "roles" / "prometheus" / "files"
 _RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -63,8 +63,7 @@ def test_there_is_no_runbook_or_case_of_an_alert_that_is_not() -> None:
 def test_a_runbook_names_playbooks_and_variables_that_exist(source: Path) -> None:
     text = source.read_text()
     named = set(re.findall(r"hft\.ops\.(\w+)", text))
-    there = {path.stem for path in (ROOT / "playbooks").glob("*.yml")} | {path.name for path in (ROOT / "roles").iterdir()}
-    assert named <= there
+    assert named <= {*playbooks(), *roles()}
     for name, arguments in re.findall(r"ansible-playbook hft\.ops\.(\w+)(.*)", text):
         playbook = (ROOT / "playbooks" / f"{name}.yml").read_text()
         given = re.findall(r"-e (\w+)=", arguments) + re.findall(r'"(\w+)":', arguments)

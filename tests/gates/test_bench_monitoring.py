@@ -36,7 +36,7 @@ def _measured(factor: float, answers: int = 0, scrape_ms: float = 1.0) -> dict:
     chance = random.Random(2)  # noqa: S311 - nothing secret
     pairs = [{way: {"orders": 800, "p50_us": 10.0, "p99_us": chance.gauss(50, 2) * (factor if way == "with" else 1)}
               for way in ("with", "without")} for _pair in range(60)]
-    return conclusions({"pairs": pairs, "scrape_ms": [scrape_ms] * 200, "page_bytes": 9000,
+    return conclusions({"window_s": 2.0, "scrapes_per_s": 1.0, "pairs": pairs, "scrape_ms": [scrape_ms] * 200, "page_bytes": 9000,
                         "threads": {"answers": 20, "answers_of_the_hot_thread": answers}})
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from repository import ROOT, load, modules, roles, tracked
+from repository import ROOT, load, modules, playbooks, roles, tracked
 
 _BIN = Path(sys.executable).parent
 _TOP_LEVEL = {"CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "changelogs", "meta", "playbooks", "plugins", "roles"}
@@ -117,18 +117,14 @@ def refused(installed: Path) -> dict[str, str]:
         assert done.returncode != 0 or done.stdout.count("playbook: ") == len(names), done.stdout
         return done.stderr + done.stdout if done.returncode != 0 else ""
 
-    names = _playbooks()
+    names = playbooks()
     return {name: wrong for name in names if (wrong := said(name))} if said(*names) else {}
 
 
-def _playbooks() -> list[str]:
-    return sorted(source.stem for source in (ROOT / "playbooks").glob("*.yml"))
-
-
-@pytest.mark.parametrize("playbook", _playbooks())
+@pytest.mark.parametrize("playbook", playbooks())
 def test_playbook_is_found_by_name_where_it_is_installed(refused: dict[str, str], playbook: str) -> None:
     assert playbook not in refused, refused[playbook]
 
 
-def test_validate_is_one_of_the_playbooks() -> None:
+def test_validate_is_one_of_theplaybooks() -> None:
     assert (ROOT / "playbooks" / "validate.yml").exists()

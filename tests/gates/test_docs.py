@@ -3,27 +3,32 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
 import pytest
 
-from repository import ROOT, modules, roles, tracked
+from repository import ROOT, modules, playbooks, roles, tracked
 
 _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _SECTIONS = {f"{chapter}.{section}" for chapter, last in {1: 3, 2: 2, 3: 8, 4: 1, 5: 3, 6: 3, 7: 2, 8: 1, 9: 2, 10: 1, 11: 2, 12: 3}.items()
              for section in range(1, last + 1)}
 _TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-_PATHS = {str(parent) for path in tracked() for parent in (path, *path.parents)}
 
 
 def _stems(folder: str, ending: str) -> set[str]:
     return {source.stem for source in (ROOT / folder).glob(f"*{ending}")}
 
 
-_THERE = {"playbook": _stems("playbooks", ".yml"), "role": set(roles()), "module": set(modules()),
+_THERE = {"playbook": set(playbooks()), "role": set(roles()), "module": set(modules()),
           "filter": _stems("plugins/filter", ".py") | _stems("plugins/filter", ".yml"), "test": _stems("plugins/test", ".yml"),
           "lookup": _stems("plugins/lookup", ".py"), "callback": _stems("plugins/callback", ".py"), "alert": _stems("docs/runbooks", ".md")}
+
+
+@functools.cache
+def _paths() -> set[str]:
+    return {str(parent) for path in tracked() for parent in (path, *path.parents)}
 
 
 def _rows() -> list[list[str]]:
@@ -41,7 +46,7 @@ def test_a_capability_lives_where_the_page_says(row: list[str]) -> None:
             continue
         name, named = word.strip("`"), named + 1
         if "/" in name:
-            assert name in _PATHS, f"{name}: no such file or folder"
+            assert name in _paths(), f"{name}: no such file or folder"
         else:
             assert name in _THERE.get(kind, set()), f"{name}: no such {kind or 'thing, name its kind before it'}"
     assert named or "not built" in place.lower(), "expected where it lives, or that it is not built"

@@ -44,7 +44,10 @@ class _Recorded:
     def query(self, _text: str) -> list[float]:
         return [float(one) for one in self._next()]
 
-    def series(self, text: str, _window_s: float, _step_s: float) -> list[float]:
+    def now(self) -> float:
+        return 0.0
+
+    def series(self, text: str, _end: float, _window_s: float, _step_s: float) -> list[float]:
         if text == "canary":  # asked first
             self.both = self._next()
         return _series(self.both[text])
