@@ -16,6 +16,11 @@ _LINTERS = {
     "ruff": ("ruff", "check", "--no-cache", "."),
     "ansible-lint": ("ansible-lint", "--offline", "--nocolor", "--strict"),
     "antsibull-changelog": ("antsibull-changelog", "lint"),
+    "codespell": ("codespell",),
+    # What hosts run. Other plugins run on the control node, whose ansible-core asks for more.
+    "vermin": ("vermin", "--quiet", "--no-tips", "--violations", "--target=3.9-", "plugins/modules", "plugins/module_utils",
+               *(str(folder) for folder in sorted(Path("roles").glob("*/files")))),
+    "reuse": ("reuse", "lint", "--quiet"),
 }
 
 
