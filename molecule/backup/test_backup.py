@@ -14,6 +14,7 @@ import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from patience import until
 
 testinfra_hosts = ["mol-01"]
 
@@ -54,13 +55,6 @@ def _fingerprint(host) -> str:
     """What a refused run must leave alone: the cluster's files, its server, its configuration."""
     return host.check_output("ls -lA --time-style=+%s /var/lib/postgresql/17 /var/lib/postgresql/17/main /etc/postgresql/17/main 2>&1;"
                              " systemctl show -P MainPID -P ActiveEnterTimestamp postgresql@17-main.service")
-
-
-def _until(question, wanted, within_s: float = 30):
-    deadline = time.monotonic() + within_s
-    while (found := question()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert found == wanted
 
 
 @pytest.fixture
@@ -144,7 +138,7 @@ def test_a_failing_archive_is_told(host, play, wrong_input) -> None:
     _sql(host, "SELECT pg_reload_conf()")
     try:
         _sql(host, "SELECT pg_switch_wal() FROM pg_create_restore_point('trial')")
-        _until(lambda: _sql(host, "SELECT failed_count > 0 FROM pg_stat_archiver"), "t")
+        until(lambda: _sql(host, "SELECT failed_count > 0 FROM pg_stat_archiver"), "t")
         done = play("mol-01", [_INFO, {"ansible.builtin.assert": {
             "that": "found.archiver.failing and found.archiver.waiting_segments > 0 and found.archiver.last_failed_age_s >= 0"}}])
         assert done.returncode == 0, done.stdout
@@ -153,7 +147,7 @@ def test_a_failing_archive_is_told(host, play, wrong_input) -> None:
         _sql(host, "ALTER SYSTEM RESET archive_command")
         _sql(host, "SELECT pg_reload_conf()")
         _sql(host, "SELECT pg_switch_wal() FROM pg_create_restore_point('trial')")
-    _until(lambda: _sql(host, "SELECT last_archived_time > last_failed_time FROM pg_stat_archiver"), "t")
+    until(lambda: _sql(host, "SELECT last_archived_time > last_failed_time FROM pg_stat_archiver"), "t")
 
 
 def test_a_wrong_passphrase_opens_nothing(wrong_input) -> None:

@@ -8,11 +8,11 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from patience import until
 
 testinfra_hosts = ["mol-01"]
 
@@ -24,21 +24,6 @@ _PASSWORD = yaml.safe_load((_ROOT / "molecule/engine/variables.yml").read_text()
 def _status(host) -> dict:
     code = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/api/v1/status', timeout=5).read().decode())"
     return json.loads(host.check_output("python3 -c %s", code))
-
-
-def _eventually(what: str, probe: Callable[[], object], timeout_s: float = 20) -> object:
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            found = probe()
-        except AssertionError as wrong:
-            found, last = None, wrong
-        else:
-            last = found
-        if found:
-            return found
-        assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}; last seen: {last}"
-        time.sleep(0.2)
 
 
 def _playbook(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -178,7 +163,7 @@ def test_trading_engine_is_not_disturbed(host, trading, extra: dict, words: list
 def test_killed_engine_comes_back_as_standby(host, trading) -> None:
     before = _status(host)
     host.check_output("systemctl kill --signal=KILL hft_system.service")
-    after = _eventually("the service is back", lambda: _status(host))
+    after = until(lambda: _status(host))
     assert after["holder"] != before["holder"]
     for _ in range(10):
         assert _status(host)["role"] == "standby"

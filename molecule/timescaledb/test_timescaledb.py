@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import until
 
 testinfra_hosts = ["mol-01"]
 
@@ -37,13 +38,6 @@ def _there(host, name: str):
     return host.get_host(f"ssh://{name}", ssh_config=host.backend.ssh_config, sudo=True)
 
 
-def _until(question, wanted, within_s: float = 30):
-    deadline = time.monotonic() + within_s
-    while (found := question()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.3)
-    assert found == wanted
-
-
 def _fingerprint(host) -> str:
     """What a refused run must leave alone: files with their times, and how long the server has run."""
     return host.check_output(f"find {_CONFIG} /var/lib/postgresql/replication.pgpass -type f -printf '%p %T@ %m\\n' 2>/dev/null | sort;"
@@ -51,7 +45,7 @@ def _fingerprint(host) -> str:
 
 
 def test_both_standbys_stream_and_count(host) -> None:
-    _until(lambda: _followers(host), {"mol-02": "streaming quorum", "mol-03": "streaming quorum"})
+    until(lambda: _followers(host), {"mol-02": "streaming quorum", "mol-03": "streaming quorum"})
     assert _sql(host, "SHOW synchronous_standby_names") == 'ANY 1 ("mol-02", "mol-03")'
     assert _sql(host, "SHOW synchronous_commit") == "on"
 
@@ -122,7 +116,7 @@ def test_the_engine_logs_in_over_tcp_with_its_password_alone(host) -> None:
 
 
 def test_the_network_is_tls_alone_and_held_against_the_name(host) -> None:
-    _until(lambda: _sql(host, "SELECT count(*), bool_and(ssl) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid)"), "2|t")
+    until(lambda: _sql(host, "SELECT count(*), bool_and(ssl) FROM pg_stat_replication JOIN pg_stat_ssl USING (pid)"), "2|t")
     standby = _there(host, "mol-02")
     assert "sslmode=verify-full" in _sql(standby, "SHOW primary_conninfo", "postgres")
     ask = ("PGPASSWORD=%s PGCONNECT_TIMEOUT=5 psql -XAtq 'user=hft_user dbname=hft_db sslrootcert=/etc/postgresql/tls/authority.crt {}' "
@@ -153,16 +147,16 @@ def test_migrations_made_hypertables_owned_by_the_owner(host) -> None:
 @pytest.mark.parametrize("away", ["mol-02", "mol-03"])
 def test_commits_flow_with_one_standby_away_and_reach_it_later(host, away: str) -> None:
     standby = _there(host, away)
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
     standby.check_output("systemctl stop postgresql@17-main.service")
     try:
-        _until(lambda: away in _followers(host), False)
+        until(lambda: away in _followers(host), False)
         begin = time.monotonic()
         _sql(host, "CREATE TABLE trial (t text)")
         assert time.monotonic() - begin < 5
     finally:
         standby.check_output("systemctl start postgresql@17-main.service")
-    _until(lambda: _sql(standby, "SELECT to_regclass('trial') IS NOT NULL"), "t")
+    until(lambda: _sql(standby, "SELECT to_regclass('trial') IS NOT NULL"), "t")
     _sql(host, "DROP TABLE trial")
 
 
@@ -178,7 +172,7 @@ def test_without_any_candidate_no_commit_is_acknowledged(host) -> None:
     finally:
         for standby in standbys:
             standby.check_output("systemctl start postgresql@17-main.service")
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
     _sql(host, "DROP TABLE trial")
 
 
@@ -210,7 +204,7 @@ def test_a_primary_acknowledges_alone_by_a_recorded_decision_only(host, play, da
     finally:
         for standby in standbys:
             standby.check_output("systemctl start postgresql@17-main.service")
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
     system = _sql(host, "SELECT system_identifier FROM pg_control_system()")
     promote = {"step": "promote", "system_identifier": system, "name": "mol-02", "former_primary": "mol-01",
                "detached": [{"name": name, "timeline": 1, "flushed_lsn": "0/1"} for name in ("mol-02", "mol-03")]}
@@ -326,12 +320,12 @@ def test_a_standby_can_follow_a_standby(host, play) -> None:
     done = play("mol-02:mol-03", [upstream, *one_by_one])
     assert done.returncode == 0, done.stdout
     middle = _there(host, "mol-02")
-    _until(lambda: _followers(middle), {"mol-03": "streaming async"})
+    until(lambda: _followers(middle), {"mol-03": "streaming async"})
     assert _sql(middle, "SELECT slot_name, active FROM pg_replication_slots", "postgres") == "mol_03|t"
     assert list(_followers(host)) == ["mol-02"]
     done = play("mol-03", [{**_ROLE, "vars": _VARIABLES}])
     assert done.returncode == 0, done.stdout
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
     _sql(middle, "SELECT pg_drop_replication_slot('mol_03')", "postgres")
 
 
@@ -365,7 +359,7 @@ def test_the_server_restarts_only_when_it_says_so(host, play) -> None:
     assert _sql(host, "SHOW max_files_per_process") == "1100"
     assert _sql(host, "SELECT pg_postmaster_start_time()") != started
     assert _login(host, "hft_monitoring", _VARIABLES["timescaledb_monitoring_password"]).rc == 0
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
 
 
 def test_what_was_damaged_by_hand_is_all_that_is_repaired(host, play) -> None:
@@ -377,7 +371,7 @@ def test_what_was_damaged_by_hand_is_all_that_is_repaired(host, play) -> None:
     changed = [line.split("[", 1)[1].split("]")[0] for line in _tasks_changed(done.stdout)]
     assert changed == ["hft.ops.timescaledb : Write the settings and who may log in", "hft.ops.timescaledb : Run PostgreSQL"]
     assert _sql(host, "SELECT count(*) FROM pg_hba_file_rules WHERE auth_method = 'trust'") == "0"
-    _until(lambda: len(_followers(host)), 2)
+    until(lambda: len(_followers(host)), 2)
 
 
 def _tasks_changed(output: str) -> list[str]:
