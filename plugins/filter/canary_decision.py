@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hft.ops.plugins.module_utils._engine_status import held, killed
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, newest
 
 _UNKNOWN_RISK = float("inf")
 _LONGEST = 8  # steps of one run: so many are written down in canary.yml
@@ -103,11 +103,7 @@ def _owners(status: dict, only: list) -> dict:
     """The host that holds, by strategy that may move."""
     if not status:
         raise _Refused("no engine answers: nothing can be moved; killswitch.yml fences at the venue")
-    rows: dict[str, dict] = {}
-    for one in (one for document in status.values() for one in document["strategies"]):
-        # An engine that lost the database still tells what it saw last; epochs only rise.
-        if one["id"] not in rows or one["epoch"] > rows[one["id"]]["epoch"]:
-            rows[one["id"]] = one
+    rows = newest(status)
     missing = sorted(set(only) - set(rows))
     if missing:
         raise _Refused(f"strategies {', '.join(missing)}: on no engine that answers; there are {', '.join(sorted(rows))}")
@@ -152,7 +148,7 @@ def _check_sides(status: dict, giver: str, taker: str, owners: dict) -> None:
     if lacking:
         raise _Refused(f"{taker}: cannot take, it has no strategy {', '.join(lacking)}")
     for host in filter(None, (giver, taker)):
-        where = killed({**status[host], "strategies": [one for one in status[host]["strategies"] if one["id"] in owners]})
+        where = killed(chosen(status[host], list(owners)))
         if where:
             raise _Refused(f"{host}: kill switch is latched in {' and '.join(where)}; find out why, then clear it (killswitch_clear.yml)")
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.hft.ops.plugins.plugin_utils._verdict import judged
+
 PASSED = "pass"
 FAIL = "fail"
 HOLD = "hold"
@@ -25,11 +27,11 @@ def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, lo
         compared = one.get("comparison")
         if (ago_s is None and "$baseline" in f"{one['query']} {compared}") or (compared and not apart_s):
             continue
-        filled = {"interval_s": every_s, "initial_delay_s": every_s, "count": looks, **one, "query": _filled(one["query"], words)}
+        when = {"initial_delay_s": seconds, "count": 1} if compared else {"interval_s": every_s, "initial_delay_s": every_s, "count": looks}
+        filled = {**when, **one, "query": _filled(one["query"], words)}
         if compared:
-            filled = {"initial_delay_s": seconds, "count": 1, **one, "query": filled["query"],
-                      "comparison": {"window_s": seconds, "step_s": apart_s, **compared,
-                                     "baseline_query": _filled(compared["baseline_query"], words)}}
+            filled["comparison"] = {"window_s": seconds, "step_s": apart_s, **compared,
+                                    "baseline_query": _filled(compared["baseline_query"], words)}
         found.append(filled)
     return found
 
@@ -74,30 +76,26 @@ def canary_verdict(decision: dict, told: list, problem: str, asked_back: str = "
     giver, taker = decision["giver"], decision["taker"]
     if problem:
         then = f"{taker} keeps {', '.join(decision['held'])}" if decision["held"] else "nothing was moved"
-        return _ended("refused", problem, then)
+        return judged("refused", problem, then)
     failed = asked_back or next((one["why"] for one in told if one["verdict"] == FAIL), "")
     held = next((one["why"] for one in told if one["verdict"] == HOLD), "")
     if failed and back is None:
-        return {**_ended("rolled_back", failed, f"everything goes back to {giver}"), "move_back": True}
+        return {**judged("rolled_back", failed, f"everything goes back to {giver}"), "move_back": True}
     if failed and back["verdict"] in ("done", "nothing"):
-        return _ended("rolled_back", failed, f"everything was moved back to {giver}")
+        return judged("rolled_back", failed, f"everything was moved back to {giver}")
     if failed:
-        return _ended("failed", f"{failed}; the way back: {back['problem']}",
+        return judged("failed", f"{failed}; the way back: {back['problem']}",
                       f"{taker} keeps what it has; killswitch.yml stops everything, status.yml tells who holds")
     if held:
-        return _ended("paused", held,
+        return judged("paused", held,
                       f"nothing more is moved, {taker} keeps what it has. Within {pause_s:g} s, in which nobody else deploys: the same "
                       "command looks again and goes on, canary_accept=WHY goes on as it is, canary_back=WHY takes everything back")
     share = decision["steps"][len(told) - 1]["share"] if told else 0
-    return {**_ended("done", "", ""), "say": f"{taker} holds {share} % of the strategies; {giver or 'the former engine'} is warm"}
+    return {**judged("done", "", ""), "say": f"{taker} holds {share} % of the strategies; {giver or 'the former engine'} is warm"}
 
 
 def _bad(result: dict, measured: object, said: str) -> list:
     return [said or result.get("msg", "failed")] if measured else []
-
-
-def _ended(verdict: str, detail: str, then: str) -> dict:
-    return {"verdict": verdict, "move_back": False, "detail": detail, "say": "; ".join(filter(None, (detail, then)))}
 
 
 def _filled(query: str, words: dict) -> str:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.hft.ops.plugins.plugin_utils._verdict import joined, judged
+
 
 def cutover_verdict(transfer: dict, decision: dict, watch: dict, analysis: dict, back: dict | None = None) -> dict:
     """How a cutover stands: {verdict, move_back, detail, say}.
@@ -16,31 +18,27 @@ def cutover_verdict(transfer: dict, decision: dict, watch: dict, analysis: dict,
     """
     giver, taker = decision["giver"], decision["taker"]
     if transfer["verdict"] == "refused":
-        return _judged("refused", transfer["problem"], f"nothing was moved, {giver} trades as before" if giver else "nothing was moved")
+        return judged("refused", transfer["problem"], f"nothing was moved, {giver} trades as before" if giver else "nothing was moved")
     if transfer["verdict"] == "in doubt":
-        return _judged("failed", transfer["problem"], "nothing more was moved")
+        return judged("failed", transfer["problem"], "nothing more was moved")
     measured, unmeasured = _measured(watch, analysis), _unmeasured(watch, analysis)
     if measured:
         return _way_back(measured, giver, back)
     if unmeasured:
-        return _judged("failed", _joined(transfer["problem"], unmeasured),
+        return judged("failed", joined(transfer["problem"], unmeasured),
                        f"nothing was measured, so nothing was moved: look at {taker}, then rollback.yml if you want it back")
     late = f" (its proof came late: {transfer['problem']})" if transfer["problem"] else ""
-    return {**_judged("done", "", f"{giver} is warm for rollback.yml"), "say": f"{taker} trades{late}; {giver} is warm for rollback.yml"}
+    return {**judged("done", "", f"{giver} is warm for rollback.yml"), "say": f"{taker} trades{late}; {giver} is warm for rollback.yml"}
 
 
 def _way_back(measured: str, giver: str, back: dict | None) -> dict:
     if back is None:
-        return {**_judged("rolled_back", measured, f"trading goes back to {giver}"), "move_back": True}
+        return {**judged("rolled_back", measured, f"trading goes back to {giver}"), "move_back": True}
     # Nothing to move: the giver had claimed it again already.
     if back["verdict"] in ("done", "nothing"):
-        return _judged("rolled_back", measured, f"trading was moved back to {giver}")
-    return _judged("failed", f"{measured}; the way back: {back['problem']}",
+        return judged("rolled_back", measured, f"trading was moved back to {giver}")
+    return judged("failed", f"{measured}; the way back: {back['problem']}",
                    "killswitch.yml stops everything, rollback.yml tries again, status.yml tells who holds")
-
-
-def _judged(verdict: str, detail: str, then: str) -> dict:
-    return {"verdict": verdict, "move_back": False, "detail": detail, "say": _joined(detail, then)}
 
 
 def _measured(watch: dict, analysis: dict) -> str:
@@ -54,10 +52,6 @@ def _unmeasured(watch: dict, analysis: dict) -> str:
         if result.get("failed") or result.get("unreachable"):
             return result.get("msg") or "the engine could not be asked"
     return ""
-
-
-def _joined(*parts: str) -> str:
-    return "; ".join(filter(None, parts))
 
 
 class FilterModule:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hft.ops.plugins.module_utils._engine_status import held, killed
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, newest
 
 # What ends with each step of an engine's record.
 _PHASES = {("giver", "drained"): "drain", ("giver", "committed"): "commit", ("taker", "woken"): "wake", ("taker", "claimed"): "claim",
@@ -144,8 +144,7 @@ def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
     if lacking:
         raise _Refused(f"{taker}: cannot take, it has no strategy {', '.join(lacking)}")
     for host in (giver, taker):
-        moving = [one for one in status[host]["strategies"] if one["id"] in mine]
-        where = killed({**status[host], "strategies": moving})
+        where = killed(chosen(status[host], mine))
         if where:
             raise _Refused(f"{host}: kill switch is latched in {' and '.join(where)}; find out why, then clear it (killswitch_clear.yml)")
     rows = {one["id"]: one for one in status[giver]["strategies"] if one["id"] in mine}
@@ -161,7 +160,7 @@ def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str
     if not status:
         raise _Refused("no engine answers: nothing can be moved; killswitch.yml fences at the venue")
     holders = {document["holder"]: host for host, document in status.items()}
-    rows = _newest(status)
+    rows = newest(status)
     missing = sorted(set(wanted) - set(rows))
     if missing:
         raise _Refused(f"strategies {', '.join(missing)}: on no engine that answers; there are {', '.join(sorted(rows))}")
@@ -184,15 +183,6 @@ def _giver(status: dict, wanted: list, named: bool, away_from: str) -> tuple[str
         held_by = "; ".join(f"{host} holds {', '.join(names)}" for host, names in sorted(by_host.items()))
         raise _Refused(f"{held_by}: a transfer has one giver; name the strategies of one")
     return next(iter(by_host.items()))
-
-
-def _newest(status: dict) -> dict:
-    """What is known of each row. An engine that lost the database still tells what it saw last; epochs only rise."""
-    rows: dict[str, dict] = {}
-    for one in (one for document in status.values() for one in document["strategies"]):
-        if one["id"] not in rows or one["epoch"] > rows[one["id"]]["epoch"]:
-            rows[one["id"]] = one
-    return rows
 
 
 def _only_other(status: dict, giver: str) -> str:

@@ -18,6 +18,15 @@ def held(status: dict[str, Any]) -> list[str]:
     return [one["id"] for one in status["strategies"] if one["holder"] is not None and one["holder"] == status["holder"]]
 
 
+def newest(status: dict[str, Any]) -> dict[str, Any]:
+    """What is known of each row, by the status of every engine. One that lost the database tells what it saw last; epochs only rise."""
+    rows: dict[str, Any] = {}
+    for one in (one for document in status.values() for one in document["strategies"]):
+        if one["id"] not in rows or one["epoch"] > rows[one["id"]]["epoch"]:
+            rows[one["id"]] = one
+    return rows
+
+
 def has_right(status: dict[str, Any]) -> bool:
     """Whether disturbing this process would disturb trading: it is primary, or a row still names it."""
     return status["role"] == "primary" or bool(held(status))
