@@ -1,13 +1,14 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 KIT    := build/conformance/venv
 PICTURES := build/pictures/venv
 DOCS   := build/docs/venv
+QUALITY := build/quality/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
@@ -100,6 +101,13 @@ $(DOCS)/.ready: docs/requirements.txt
 
 docs: $(DOCS)/.ready ## the documentation as one static site, from the sources: build/docs/site
 	@$(DOCS)/bin/python docs/site/build.py
+
+$(QUALITY)/.ready: tests/quality/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(QUALITY) $<
+	@touch $@
+
+quality: $(QUALITY)/.ready build/collections/ansible_collections/hft/ops ## types of the plugins, the archive as Galaxy imports it, the execution environment
+	@$(QUALITY)/bin/python tests/quality
 
 clean: lab-down ## lab-down, and everything that was built
 	docker volume rm --force hft_ops_lab_compiled
