@@ -15,8 +15,12 @@ _GOOD_IS_ZERO = ((None, "green"), (1.0, "red"))
 _ANNOTATED = 'ALERTS{alertstate="firing", severity=~"critical|warning"}'
 
 
-def board(uid: str, title: str, says: str, *, variables: tuple[tuple[str, str], ...] = ()) -> dashboard.Dashboard:
-    """A dashboard of the last hour. variables: name, and the query of its values; each may be several or all."""
+# Of a figure that engines have of a strategy: the one of its holder.
+HELD = "and on (instance, strategy) engine_lease_seconds_left > 0"
+
+
+def board(uid: str, title: str, says: str, *, shows: list, variables: tuple[tuple[str, str], ...] = ()) -> dashboard.Dashboard:
+    """A dashboard of the last hour. shows: rows and panels; variables: name, and the query of its values, each may be several or all."""
     made = (
         dashboard.Dashboard(title)
         .uid(uid)
@@ -39,6 +43,8 @@ def board(uid: str, title: str, says: str, *, variables: tuple[tuple[str, str], 
             .refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(model.VariableSort.ALPHABETICAL_ASC)
         )
+    for one in shows:
+        made = made.with_row(one) if isinstance(one, dashboard.Row) else made.with_panel(one)
     return made.annotation(dashboard.AnnotationQuery().name("Alerts").datasource(_SOURCE).enable(True).icon_color("red").expr(_ANNOTATED))
 
 
