@@ -160,6 +160,25 @@ def test_trading_engine_is_not_disturbed(host, trading, extra: dict, words: list
     assert _status(host)["role"] == "primary"
 
 
+def test_orders_of_the_probe_take_the_way_of_all_others_and_no_venue_sees_one(host, trading) -> None:
+    ask = "python3 -c \"import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9464/api/v1/metrics').read().decode())\""
+
+    def on_paper() -> float:
+        return float(host.check_output(ask).partition('\ntrading_paper_orders_total{strategy="probe-mol"} ')[2].split()[0])
+
+    def written() -> int:
+        there = host.get_host("ssh://mol-02", ssh_config=host.backend.ssh_config, sudo=True)
+        asked = "SELECT count(*) FROM events WHERE kind = 'paper_order' AND strategy = 'probe-mol'"
+        return int(there.check_output("cd / && runuser -u postgres -- psql -XAtq -d hft_db -c %s", asked))
+
+    passed, kept = on_paper(), written()
+    until(on_paper, lambda count: count >= passed + 4)
+    until(written, lambda count: count >= kept + 4)
+    seen = [json.loads(line) for line in host.check_output("grep probe-mol /var/log/paper_venue/venue.jsonl").splitlines()]
+    assert "fence" in {line["ev"] for line in seen}
+    assert not [line for line in seen if line["ev"] in ("accepted", "rejected", "fill")]
+
+
 def test_killed_engine_comes_back_as_standby(host, trading) -> None:
     before = _status(host)
     host.check_output("systemctl kill --signal=KILL hft_system.service")

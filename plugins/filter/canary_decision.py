@@ -43,8 +43,8 @@ def canary_plan(steps: list) -> list:
 
 
 def strategy_risks(strategies: list, given: dict | None = None) -> dict:
-    """A number by strategy: the given one, or the notional in USD that its limits allow."""
-    risks = {one["id"]: (one.get("limits") or {}).get("max_notional") for one in strategies}
+    """A number by strategy: the given one, or the notional in USD that its limits allow; what is on paper shows nothing, and goes last."""
+    risks = {one["id"]: float("inf") if one.get("paper_trading") else (one.get("limits") or {}).get("max_notional") for one in strategies}
     return {name: float(risk) for name, risk in {**risks, **(given or {})}.items() if risk is not None}
 
 

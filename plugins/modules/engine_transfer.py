@@ -27,6 +27,7 @@ options:
         stays frozen until the rows tell; V(resume) asks again).
       - V(resume), on the giver, waits for a transfer under way, or repeats the request.
       - V(prove), on the taker, waits until it took the transfer and the venue accepted orders of every strategy under the new epoch.
+        Of a strategy on paper the venue sees none; that it trades is enough.
       - V(abort), on the taker, withdraws; from then on no transfer of that O(id) can reach it. Fails when it was carried out already.
       - V(status) tells what this engine knows of O(id).
     type: str
@@ -283,7 +284,7 @@ class Transfer:
             if self.outcome in _FINAL and self.outcome != "done":
                 raise HostError(f"engine {self.status['engine']}: transfer {self.id} {self.outcome}: {self.detail}")
             silent = [one["id"] for one in self._chosen() if one["id"] not in self.given["stopped"]
-                      and (not one["trading"] or one["accepted"]["epoch"] < one["epoch"] or not one["accepted"]["first_venue_ns"])]
+                      and (not one["trading"] or not (one.get("paper_trading") or _accepted_since(one)))]
             if self.outcome == "done" and not silent:
                 return
             if time.monotonic() >= deadline:
@@ -420,6 +421,12 @@ class Transfer:
 
 _VERBS = {"plan": Transfer.plan, "arm": Transfer.arm, "transfer": Transfer.transfer, "resume": Transfer.resume, "prove": Transfer.prove,
           "abort": Transfer.abort, "status": Transfer.show}
+
+
+def _accepted_since(strategy: dict[str, Any]) -> bool:
+    """Whether the venue accepted an order of it under the epoch that it has."""
+    accepted = strategy["accepted"]
+    return bool(accepted["epoch"] >= strategy["epoch"] and accepted["first_venue_ns"])
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ def build() -> Dashboard:
             ),
             lines("Fills", ("sum by (region) (rate(trading_fills_total[$__rate_interval]))", "{{region}}"), unit="ops"),
             lines(
+                "Orders on paper",
+                ("sum by (region, strategy) (increase(trading_paper_orders_total[1m]))", "{{strategy}} {{region}}"),
+                ("hft:limit:probe_orders_per_minute", "limit of a probe"),
+                says="A minute. Each went through every check and was not sent; those of a probe must never cease.",
+                span=24,
+            ),
+            lines(
                 "Result of the UTC day",
                 (f"sum by (region) (daily_pnl_usd {HELD})", "{{region}}"),
                 unit="currencyUSD",

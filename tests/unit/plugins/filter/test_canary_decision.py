@@ -107,6 +107,13 @@ def test_risks_are_limits_unless_somebody_knows_better() -> None:
     assert strategy_risks(strategies, {"b": 9, "d": 2}) == {"a": 250000.0, "b": 9.0, "d": 2.0}
 
 
+def test_what_is_on_paper_goes_last_unless_somebody_knows_better() -> None:
+    strategies = [{"id": "probe", "limits": {"max_notional": 1.0}, "paper_trading": True}, {"id": "a", "limits": {"max_notional": 2.0}}]
+    risks = strategy_risks(strategies)
+    assert sorted(risks, key=risks.get) == ["a", "probe"]
+    assert strategy_risks(strategies, {"probe": 1})["probe"] == 1
+
+
 def test_limits_shrink_where_they_are_amounts() -> None:
     strategies = [{"id": "a", "limits": {"max_position": 2.0, "max_notional": 100.0, "daily_loss_usd": 50.0, "max_order_rate_per_s": 200}}]
     assert limits_share(strategies, 10)[0]["limits"] == {"max_position": 0.2, "max_notional": 10.0, "daily_loss_usd": 5.0,

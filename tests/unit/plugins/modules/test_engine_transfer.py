@@ -435,6 +435,16 @@ def test_every_strategy_that_moves_must_be_proven_and_no_other(played: Played, a
     assert "xs" not in found["msg"]
 
 
+def test_what_is_on_paper_is_proven_by_trading_alone(played: Played, ask: Ask) -> None:
+    one = played[0]
+    _took(one, 5)
+    never = {"epoch": 0, "first_venue_ns": 0, "last_venue_ns": 0}
+    one.own(one.mm, strategy("probe", HOLDER, 5, accepted=never, paper_trading=True))
+    assert "failed" not in ask("prove", strategies=["mm", "probe"])
+    one.status["strategies"][1]["trading"] = False
+    assert "no order of probe accepted" in ask("prove", strategies=["mm", "probe"], wait_s=_LITTLE_S)["msg"]
+
+
 def test_a_restarted_taker_proves_nothing(played: Played, ask: Ask) -> None:
     one = _taker(played)
     one.mm.update(holder="e1/old", epoch=5)

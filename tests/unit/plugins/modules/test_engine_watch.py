@@ -107,6 +107,12 @@ def test_a_strategy_that_stands_still_behind_a_busy_one_is_seen(played: Played, 
     assert found["msg"] == "measured 3 times in a row: no order of arb accepted since the look before"
 
 
+def test_of_a_strategy_on_paper_no_accepted_order_is_expected(played: Played, watch: Watch) -> None:
+    one = played[0]
+    one.own(strategy("mm"), strategy("probe", paper_trading=True))
+    assert "failed" not in watch(*[lambda: one.counts["accepted"].update(probe=0)] * 8, strategies=["mm", "probe"])
+
+
 def test_more_rejected_orders_than_allowed_are_measured(played: Played, watch: Watch) -> None:
     one = played[0]
     one.counts["rejected"]["mm"] = 1000  # before the watch: another release's
