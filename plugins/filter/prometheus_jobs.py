@@ -67,16 +67,16 @@ from ansible.errors import AnsibleFilterError
 def prometheus_jobs(name: str, kinds: dict, regions: dict, federate: dict | None = None, federate_match: list | None = None,
                     options: dict | None = None) -> list[dict]:
     """Make the jobs of one Prometheus; see DOCUMENTATION."""
-    own, labels = regions.get(name) or "", _Labels(regions)
+    own = regions.get(name) or ""
     jobs = []
     for job, kind in kinds.items():
         if not str(kind.get("port", "")).isdigit():
             raise AnsibleFilterError(f"hft.ops.prometheus_jobs: {job}: port: expected a number, found {kind.get('port')!r}")
         hosts = [host for host in kind["hosts"] if not own or not regions.get(host) or regions[host] == own]
         if hosts and ("address" in kind or not federate):
-            jobs.append(_job(job, kind, hosts, labels))
+            jobs.append(_job(job, kind, hosts, regions))
     if federate:
-        groups = [{"targets": [address], "labels": labels.of(host)} for host, address in sorted(federate.items())]
+        groups = [{"targets": [address], "labels": _labels(host, regions)} for host, address in sorted(federate.items())]
         jobs.append({"name": "federate", "path": "/federate", "groups": groups,
                      "options": {"honor_labels": True, "params": {"match[]": list(federate_match or [])}}})
     unknown = sorted(set(options or {}) - {*kinds, "federate"})
@@ -85,18 +85,14 @@ def prometheus_jobs(name: str, kinds: dict, regions: dict, federate: dict | None
     return [{**job, "options": {**job.get("options", {}), **more}} if (more := (options or {}).get(job["name"])) else job for job in jobs]
 
 
-class _Labels:
-    def __init__(self, regions: dict) -> None:
-        self._regions = regions
-
-    def of(self, host: str) -> dict:
-        region = self._regions.get(host)
-        return {"host": host, "region": region} if region else {"host": host}
+def _labels(host: str, regions: dict) -> dict:
+    return {"host": host, "region": regions[host]} if regions.get(host) else {"host": host}
 
 
-def _job(name: str, kind: dict, hosts: list[str], labels: _Labels) -> dict:
+def _job(name: str, kind: dict, hosts: list[str], regions: dict) -> dict:
     port = "" if kind.get("module") == "icmp" else f":{kind['port']}"
-    job: dict = {"name": name, "groups": [{"targets": [f"{kind.get('address', host)}{port}"], "labels": labels.of(host)} for host in hosts]}
+    groups = [{"targets": [f"{kind.get('address', host)}{port}"], "labels": _labels(host, regions)} for host in hosts]
+    job: dict = {"name": name, "groups": groups}
     for key in ("path", "interval"):
         if kind.get(key):
             job[key] = kind[key]

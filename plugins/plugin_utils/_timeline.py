@@ -70,16 +70,13 @@ def line(state: dict[str, Any]) -> str:
 
 def former_runs(path: str, key: str) -> list[list[list[Any]]]:
     """What is kept of them; nothing when the file is not one of ours."""
-    kept = _kept(path).get(key)
-    if not isinstance(kept, list):
-        return []
-    return [run for run in kept if isinstance(run, list) and all(
-        isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], (int, float)) for one in run)]
+    return _runs(_kept(path).get(key))
 
 
 def keep(path: str, key: str, run: list[list[Any]]) -> None:
     """Add a run that went through; the file is replaced in one step, so that two runs at once lose one entry at most."""
-    kept = {**_kept(path), key: [*former_runs(path, key), run][-_KEPT_RUNS:]}
+    kept = _kept(path)
+    kept[key] = [*_runs(kept.get(key)), run][-_KEPT_RUNS:]
     folder = os.path.dirname(os.path.abspath(path))
     os.makedirs(folder, exist_ok=True)
     handle, scratch = tempfile.mkstemp(dir=folder)
@@ -91,6 +88,13 @@ def keep(path: str, key: str, run: list[list[Any]]) -> None:
         with contextlib.suppress(OSError):
             os.unlink(scratch)
         raise
+
+
+def _runs(kept: object) -> list[list[list[Any]]]:
+    if not isinstance(kept, list):
+        return []
+    return [run for run in kept if isinstance(run, list) and all(
+        isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and isinstance(one[1], (int, float)) for one in run)]
 
 
 def _kept(path: str) -> dict[str, Any]:
