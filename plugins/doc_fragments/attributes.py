@@ -41,3 +41,16 @@ attributes:
     support: none
     description: Changes nothing.
 """
+
+    # Of a module that runs on the control node, in their place.
+    CONTROL_NODE = r"""
+options: {}
+attributes:
+  diff_mode:
+    support: none
+    description: Leaves no state on a host that could differ.
+  platform:
+    support: full
+    platforms: posix
+    description: Runs on the control node.
+"""

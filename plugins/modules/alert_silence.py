@@ -14,24 +14,14 @@ description:
     ends sooner is prolonged.
   - Runs on the control node. In check mode Alertmanager is asked and nothing is silenced.
 author: hft.ops contributors (@hft-ops)
+extends_documentation_fragment: [hft.ops.attributes.control_node, hft.ops.attributes]
 attributes:
   check_mode:
     support: full
     description: Asks Alertmanager and returns what a run would do.
-  diff_mode:
-    support: none
-    description: Leaves no state on a host that could differ.
   idempotent:
     support: full
     description: A second run with the same input changes nothing, until half of the time is over.
-  platform:
-    support: full
-    platforms: posix
-    description: Runs on the control node.
-  action_group:
-    support: full
-    membership: [hft.ops.hft]
-    description: Use C(group/hft.ops.hft) in C(module_defaults) to set defaults for all modules of the collection.
 options:
   url:
     description: Address of Alertmanager, http or https.

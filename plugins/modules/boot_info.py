@@ -14,8 +14,8 @@ description:
   - Asks the engine on the host, by its own API, whether it trades. Changes nothing.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
-  - hft.ops.attributes
   - hft.ops.attributes.information
+  - hft.ops.attributes
   - hft.ops.host_guard
 options: {}
 """

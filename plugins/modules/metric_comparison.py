@@ -14,7 +14,7 @@ description:
     limits of the metric and larger than what it varied by in the window before (the distance of its quartiles).
   - What was measured in less than half of the slices is V(no data), never the same. Changes nothing and fails for wrong input alone.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.attributes.information, hft.ops.prometheus]
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.attributes, hft.ops.prometheus]
 options:
   before:
     description: The window before.

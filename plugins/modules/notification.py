@@ -14,24 +14,14 @@ description:
     RV(deliveries) and fails nothing; only input that makes no sense fails the task.
   - Runs on the control node. In check mode nobody is told.
 author: hft.ops contributors (@hft-ops)
+extends_documentation_fragment: [hft.ops.attributes.control_node, hft.ops.attributes]
 attributes:
   check_mode:
     support: full
     description: Tells nobody, returns who would be told.
-  diff_mode:
-    support: none
-    description: Leaves no state that could differ.
   idempotent:
     support: none
     description: A second run tells a second time.
-  platform:
-    support: full
-    platforms: posix
-    description: Runs on the control node.
-  action_group:
-    support: full
-    membership: [hft.ops.hft]
-    description: Use C(group/hft.ops.hft) in C(module_defaults) to set defaults for all modules of the collection.
 options:
   event:
     description:

@@ -15,8 +15,8 @@ description:
   - Colours are those of C(ansible.cfg), and none where Ansible uses none. Runs on the controller and opens no connection.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment:
-  - hft.ops.attributes
   - hft.ops.attributes.information
+  - hft.ops.attributes
 options:
   lines:
     description: The lines, from the first to the last.
