@@ -4,8 +4,7 @@
 One engine, venue and database in a container of the bench image; windows of 2 s with and without scrapes, in pairs. The change is that
 of the p99 from tick to order within a pair; its median has an interval of 95 % by the order of the pairs, and where that interval is
 wider than the bar the change is said to be not resolvable. Writes build/bench/monitoring.json and prints it as the last line; exit 1
-when the whole interval is above the bar, a scrape takes 5 ms or more in the middle (its p99 tells what else ran on the machine), or the
-hot thread answers one.
+when the whole interval is above the bar, one scrape in 100 takes 5 ms or more, or the hot thread answers one.
 """
 
 from __future__ import annotations
@@ -72,8 +71,8 @@ def missed(result: dict[str, Any]) -> list[str]:
     out = []
     if result["change_p99_pct"]["low"] >= _BAR_PCT:
         out.append(f"change_p99_pct: from {result['change_p99_pct']['low']} % on, expected under {_BAR_PCT:g} %")
-    if result["scrape_ms"]["p50"] >= _SCRAPE_BAR_MS:
-        out.append(f"scrape_ms: p50 {result['scrape_ms']['p50']}, expected under {_SCRAPE_BAR_MS:g}")
+    if result["scrape_ms"]["p99"] >= _SCRAPE_BAR_MS:
+        out.append(f"scrape_ms: p99 {result['scrape_ms']['p99']}, expected under {_SCRAPE_BAR_MS:g}")
     if result["threads"]["answers_of_the_hot_thread"] or not result["threads"]["answers"]:
         out.append(f"threads: {result['threads']}, expected answers and none of the hot thread")
     return out
