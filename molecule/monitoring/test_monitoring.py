@@ -137,6 +137,24 @@ def test_textfile_directory_is_served(host) -> None:
     assert "\nhft_trial 7" in _node(host)
 
 
+@pytest.mark.long
+def test_a_knob_that_an_audit_finds_drifted_is_an_alert_and_nothing_else_is_changed(host, other, play) -> None:
+    """As host_audit.yml asks: in check mode, in a run that is not. The limits of mol-02 were never set."""
+    told = "/var/lib/prometheus/node-exporter/hft_host.prom"
+    report = {"host_report_roles": ["limits"], "host_report_metrics_path": told, "host_report_show": False}
+    audit = [{"ansible.builtin.import_role": {"name": "hft.ops.limits"}, "check_mode": True},
+             {"ansible.builtin.import_role": {"name": "hft.ops.host_report"}, "check_mode": True, "vars": report}]
+    files = "find /etc /var/lib/prometheus/node-exporter -type f ! -name 'trial.prom' -newer /run/before"
+    other.check_output("touch /run/before")
+    assert play("mol-02", audit, "--check").returncode == 0
+    assert other.check_output(files) == ""
+    assert play("mol-02", audit).returncode == 0
+    assert other.check_output(files) == told
+    firing = _query(host, "ALERTS%7Balertname=%22HostKnobDrift%22,host=%22mol-02%22,alertstate=%22firing%22%7D")
+    assert {sample["metric"]["role"] for sample in firing} == {"limits"}
+    other.check_output("rm %s", told)
+
+
 def test_processes_of_others_and_their_threads_are_told(host) -> None:
     told = _get(host, 9256, "/metrics")
     assert 'namedprocess_namegroup_num_procs{groupname="logind"} 1' in told
