@@ -139,11 +139,11 @@ def test_textfile_directory_is_served(host) -> None:
 
 @pytest.mark.long
 def test_a_knob_that_an_audit_finds_drifted_is_an_alert_and_nothing_else_is_changed(host, other, play) -> None:
-    """As host_audit.yml asks: in check mode, in a run that is not. The limits of mol-02 were never set."""
+    """As host_audit.yml asks: the role in check mode, the report not. The limits of mol-02 were never set."""
     told = "/var/lib/prometheus/node-exporter/hft_host.prom"
     report = {"host_report_roles": ["limits"], "host_report_metrics_path": told, "host_report_show": False}
     audit = [{"ansible.builtin.import_role": {"name": "hft.ops.limits"}, "check_mode": True},
-             {"ansible.builtin.import_role": {"name": "hft.ops.host_report"}, "check_mode": True, "vars": report}]
+             {"ansible.builtin.import_role": {"name": "hft.ops.host_report"}, "vars": report}]
     files = "find /etc /var/lib/prometheus/node-exporter -type f ! -name 'trial.prom' -newer /run/before"
     other.check_output("touch /run/before")
     assert play("mol-02", audit, "--check").returncode == 0
@@ -165,6 +165,13 @@ def test_processes_of_others_and_their_threads_are_told(host) -> None:
 def test_hosts_are_asked_from_outside(host) -> None:
     found = {one["metric"]["instance"]: one["value"][1] for one in _query(host, "probe_success%7Bjob=~%22ping|database%22%7D")}
     assert found == {"mol-01": "1", "mol-02": "1", "mol-01:5432": "0"}
+
+
+def test_the_end_of_each_certificate_is_known(host) -> None:
+    found = {one["metric"]["instance"]: float(one["value"][1]) for one in _query(host, "probe_ssl_earliest_cert_expiry")}
+    assert set(found) == {"mol-01:9100", "mol-02:9100"}
+    assert found["mol-01:9100"] == float(host.check_output("date +%%s -d \"$(openssl x509 -noout -enddate -in %s | cut -d= -f2)\"",
+                                                           "/etc/prometheus/tls/host.crt"))
 
 
 def test_metrics_can_be_read_by_promtool(host) -> None:
