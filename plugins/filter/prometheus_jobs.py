@@ -23,9 +23,9 @@ options:
     required: true
   kinds:
     description:
-      - What is asked, by the name of the job. C(hosts) and C(port); C(path) and C(interval) of the job; C(prober), the address of a
-        blackbox exporter, with C(module), where it is asked by one; C(address) in place of the name of the host for what is
-        beside the Prometheus.
+      - What is asked, by the name of the job. C(hosts) and C(port), 0 where a host names its own or has none; C(path) and C(interval)
+        of the job; C(prober), the address of a blackbox exporter, with C(module), where it is asked by one; C(address) in place of the
+        name of the host for what is beside the Prometheus.
     type: dict
     required: true
   regions:
@@ -72,7 +72,7 @@ def prometheus_jobs(name: str, kinds: dict, regions: dict, federate: dict | None
     for job, kind in kinds.items():
         if not str(kind.get("port", "")).isdigit():
             raise AnsibleFilterError(f"hft.ops.prometheus_jobs: {job}: port: expected a number, found {kind.get('port')!r}")
-        hosts = [host for host in kind["hosts"] if not own or not regions.get(host) or regions[host] == own]
+        hosts = [host for host in kind["hosts"] if not own or regions.get(_name(host)) in (None, "", own)]
         if hosts and ("address" in kind or not federate):
             jobs.append(_job(job, kind, hosts, regions))
     if federate:
@@ -85,12 +85,18 @@ def prometheus_jobs(name: str, kinds: dict, regions: dict, federate: dict | None
     return [{**job, "options": {**job.get("options", {}), **more}} if (more := (options or {}).get(job["name"])) else job for job in jobs]
 
 
+def _name(host: str) -> str:
+    """Without the port that it may name."""
+    return host.partition(":")[0]
+
+
 def _labels(host: str, regions: dict) -> dict:
-    return {"host": host, "region": regions[host]} if regions.get(host) else {"host": host}
+    name = _name(host)
+    return {"host": name, "region": regions[name]} if regions.get(name) else {"host": name}
 
 
 def _job(name: str, kind: dict, hosts: list[str], regions: dict) -> dict:
-    port = "" if kind.get("module") == "icmp" else f":{kind['port']}"
+    port = f":{kind['port']}" if int(kind["port"]) else ""
     groups = [{"targets": [f"{kind.get('address', host)}{port}"], "labels": _labels(host, regions)} for host in hosts]
     job: dict = {"name": name, "groups": groups}
     for key in ("path", "interval"):

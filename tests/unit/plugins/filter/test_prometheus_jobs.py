@@ -55,6 +55,14 @@ def test_what_is_asked_by_a_prober_keeps_its_own_address_as_instance() -> None:
     assert ping["options"]["relabel_configs"][-1] == {"target_label": "__address__", "replacement": "127.0.0.1:9115"}
 
 
+def test_a_host_may_name_its_own_port() -> None:
+    hosts = ["e1:9100", "e2:443", "else.example:443"]
+    kinds = {"certificates": {"hosts": hosts, "port": 0, "module": "tls_certificate", "prober": "127.0.0.1:9115"}}
+    job, = prometheus_jobs("m1", kinds, _REGIONS)
+    assert job["groups"] == [{"targets": ["e1:9100"], "labels": {"host": "e1", "region": "us"}},
+                             {"targets": ["else.example:443"], "labels": {"host": "else.example"}}]
+
+
 def test_options_of_the_site_reach_the_job_that_they_name_alone() -> None:
     engine, node = prometheus_jobs("m2", _KINDS, {}, options={"node_exporter": {"scheme": "https"}})
     assert node["options"] == {"scheme": "https"}
