@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of what is proven and what is believed, made of what the tests run: python tests/gates/support_page.py > docs/support.md"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+_ROOT = Path(__file__).resolve().parents[2]
+_PLAYBOOKS = {source.stem: source for source in sorted((_ROOT / "playbooks").glob("*.yml"))}
+_ROLES = sorted(folder.name for folder in (_ROOT / "roles").iterdir() if (folder / "meta").is_dir())
+# Where a playbook is run, and what that is.
+_PLACES = {
+    "scenario": ("molecule",),
+    "lab": ("tests/integration", "tests/chaos", "lab"),
+    "virtual host": ("tests/vm",),
+}
+# A call with the playbook's name, its file, or its full name on a command line.
+_CALL = r"""(?:run|play|playbook)\(\s*["']{name}["']|playbooks/{name}\.yml|["' ]hft\.ops\.{name}["'](?!\}})"""
+_HEADER = """\
+# What is proven
+
+Made of what the tests run by `tests/gates/support_page.py`; a gate holds this page against them. **Proven** is what a test
+does on real hosts: a *scenario* (check on a bare host, the run, a second run that changes nothing, what the host itself says
+afterwards), the *lab* (five hosts that trade on the paper venue), and a *virtual host* with a kernel and a boot loader
+of its own. A playbook that is a part of another is proven with it.
+**Believed** is what should work and is run by no test as a whole. On which systems: [README](../README.md#supported-systems).
+"""
+
+
+def main() -> int:
+    sys.stdout.write(page())
+    return 0
+
+
+def page() -> str:
+    believed = yaml.safe_load((_ROOT / "tests" / "commands.yml").read_text())["playbooks"]
+    books = {name: ", ".join(_proofs_of_playbook(name)) or f"believed: {believed.get(name, 'says not why')}" for name in _PLAYBOOKS}
+    roles = {role: ", ".join(_proofs_of_role(role)) or "believed" for role in _ROLES}
+    return f"{_HEADER}\n## Playbooks\n\n{_table('playbook', books)}\n## Roles\n\n{_table('role', roles)}"
+
+
+def _table(kind: str, rows: dict[str, str]) -> str:
+    return f"| {kind} | proven in |\n| --- | --- |\n" + "".join(f"| `{name}` | {proof} |\n" for name, proof in rows.items())
+
+
+def _proofs_of_playbook(name: str) -> list[str]:
+    return [place for place in _PLACES if name in _run_in(place)]
+
+
+def _proofs_of_role(role: str) -> list[str]:
+    """Where it is applied, by itself or by a role that uses it."""
+    words = re.compile("|".join(rf"hft\.ops\.{name}\b" for name in [role, *_users(role)]))
+    scenarios = [f"scenario {source.parent.name}" for source in sorted((_ROOT / "molecule").glob("*/converge.yml"))
+                 if words.search(_with_parts(source.read_text()))]
+    return scenarios + [place for place in _PLACES if place != "scenario" and words.search(_roles_text(place))]
+
+
+def _users(role: str) -> list[str]:
+    word = re.compile(rf"name: hft\.ops\.{role}\b")
+    return [user for user in _ROLES if any(word.search(source.read_text()) for source in (_ROOT / "roles" / user / "tasks").glob("*.yml"))]
+
+
+def _roles_text(place: str) -> str:
+    """All that a place's playbooks say."""
+    return _with_parts(_joined(_run_in(place)))
+
+
+def run_by_tests() -> set[str]:
+    """Playbooks that a test runs, as a whole or as a part of another."""
+    return set().union(*map(_run_in, _PLACES))
+
+
+@functools.cache
+def _run_in(place: str) -> frozenset[str]:
+    """Playbooks that the place's programs run, and all that these are made of."""
+    programs = "\n".join(source.read_text() for folder in _PLACES[place] for kind in ("*.py", "*.yml")
+                         for source in sorted((_ROOT / folder).rglob(kind)))
+    found = {name for name in _PLAYBOOKS if re.search(_CALL.format(name=name), programs)}
+    parts = {name for name in _PLAYBOOKS if re.search(rf"import_playbook:.*\b{name}\.yml", _with_parts(_joined(found)))}
+    return frozenset(found | parts)
+
+
+def _joined(names: Iterable[str]) -> str:
+    return "".join(_PLAYBOOKS[name].read_text() for name in sorted(names))
+
+
+def _with_parts(text: str) -> str:
+    """A playbook's text with that of what it imports, and so on."""
+    seen: set[str] = set()
+    while True:
+        more = set(re.findall(r"(?:import_playbook|import_tasks|include_tasks):.*?\b(\w+)\.yml", text)) - seen
+        if not more:
+            return text
+        seen |= more
+        sources = [_ROOT / folder / f"{name}.yml" for name in sorted(more) for folder in ("playbooks", "playbooks/tasks")]
+        text += "".join(source.read_text() for source in sources if source.exists())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
