@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -69,6 +69,9 @@ bench-db: setup ## rows a second, switchover and failover under load, on the lab
 
 bench-cutover: setup ## transfers under load beside the runbook's own steps, on the lab: build/bench/cutover.json
 	@$(RUN) $(PYTHON) tests/bench/cutover.py
+
+bench-failover: setup ## engines, hosts and a site lost, on the lab: build/bench/failover.json
+	@$(RUN) $(PYTHON) tests/bench/failover.py
 
 bench-regions: setup ## regions.yml in check mode on 200 simulated hosts of four regions: build/bench/regions.json
 	@$(RUN) $(PYTHON) tests/bench/regions.py

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make bench-failover`: how long nobody trades when an engine, its host or a site is lost, on the lab's hosts.
+
+Needs a lab that `make demo` has brought up; leaves it as `make demo` does. Engines take over by themselves (`failover: automatic`); a site
+is given up by dr_failover.yml. Each figure is read from the venue's log: the last order of the lost engine to the first of the other, of
+the slowest strategy. Writes build/bench/failover.json and prints it as the last line; exit 1 when an order is lost, doubled or late, or a
+bar is missed. Where the lost host carries the database primary too, a promotion is added: `region` shows that.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from conclusion import conclude
+from distributions import distribution
+from lab_hosts import asked, on
+from venue_truth import Truth
+
+from lab import inventory, machine, playbook
+from lab.failure import LabError
+from lab.paths import INVENTORY, ROOT
+
+_RESULT = ROOT / "build" / "bench" / "failover.json"
+_BLUE, _GREEN, _VENUE, _DATABASE = "hft-prod-01", "hft-prod-02", "hft-mon-01", "hft-db-01"
+_LOG = "/var/log/paper_venue/venue.jsonl"
+_SUSPECT_MS = 1000
+_RTO_BAR_S = _SUSPECT_MS / 1000 + 0.2
+_REGION_BAR_S = 30.0
+_SITES = {"dr_from": f"{_BLUE}:{_DATABASE}", "dr_to": _GREEN, "dr_reason": "bench"}
+_STATUS = ("python3 -c \"import urllib.request as u; "
+           "print(u.urlopen('http://127.0.0.1:8080/api/v1/status', timeout=2).read().decode())\"")
+
+
+@dataclass(frozen=True)
+class Loss:
+    """begin: the harm; end: what brings the host back."""
+
+    begin: Callable[[str], None]
+    end: Callable[[str], None]
+
+
+def _docker(word: str) -> Callable[[str], None]:
+    def run(host: str) -> None:
+        deadline = time.monotonic() + 30
+        # Freezing a container waits for all its processes, and gives up on a busy machine.
+        while subprocess.run(["docker", word, host], capture_output=True).returncode != 0:
+            if time.monotonic() > deadline:
+                raise LabError(f"docker {word} {host}: not within 30 s")
+    return run
+
+
+def _kill_engine(host: str) -> None:
+    on(host, "systemctl kill --signal=KILL --kill-whom=all hft_system")
+
+
+_LOSSES = {
+    "engine": Loss(_kill_engine, lambda _host: None),
+    "host": Loss(_docker("kill"), _docker("start")),
+    "freeze": Loss(_docker("pause"), _docker("unpause")),
+}
+
+
+def _status(host: str) -> dict[str, Any]:
+    try:
+        return json.loads(on(host, _STATUS))
+    except (LabError, ValueError):
+        return {"role": "silent", "strategies": [], "database": {"connected": False}}
+
+
+def _trades(host: str) -> bool:
+    told = _status(host)["strategies"]
+    return bool(told) and all(one["trading"] and one["accepted"]["epoch"] == one["epoch"] for one in told)
+
+
+def _until(what: str, probe: Callable[[], bool], wait_s: float = 90) -> None:
+    deadline = time.monotonic() + wait_s
+    while not probe():
+        if time.monotonic() > deadline:
+            raise LabError(f"not within {wait_s:g} s: {what}")
+        time.sleep(0.2)
+
+
+def _whole() -> bool:
+    """Both engines answer with a database, and both standbys stream: the next loss finds what it needs."""
+    streams = asked(_DATABASE, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'")
+    return streams == "2" and all(_status(host)["database"]["connected"] for host in (_BLUE, _GREEN))
+
+
+def _losses(kind: str, count: int) -> tuple[Truth, list[float]]:
+    log = Truth(int(on(_VENUE, f"stat -c %s {_LOG}")))
+    for _ in range(count):
+        holder = next(host for host in (_BLUE, _GREEN) if _trades(host))
+        other = _GREEN if holder == _BLUE else _BLUE
+        time.sleep(2)
+        _LOSSES[kind].begin(holder)
+        try:
+            _until(f"{other} trades after the loss of {holder} ({kind})", lambda other=other: _trades(other))
+        finally:
+            _LOSSES[kind].end(holder)
+        _until("the lab is whole again", _whole)
+    log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_LOG}"))
+    return log, [gap / 1000 for gap in log.gaps_ms()]
+
+
+def _rows(log: Truth, host: str) -> dict[str, int]:
+    span = f"BETWEEN {log.first_epoch()} AND {log.last_epoch()}"
+    said = asked(host, f"SELECT strategy || ' ' || epoch || ' ' || seq FROM orders WHERE epoch {span}", "hft_db")  # noqa: S608 - numbers
+    return log.against(tuple(line.split()) for line in said.splitlines())
+
+
+def _regions(count: int) -> dict[str, Any]:
+    """The site with the database primary is powered off; what is counted as lost are orders of the venue without a row afterwards."""
+    gaps: list[float] = []
+    lost: list[int] = []
+    told: list[float] = []
+    faults = dict.fromkeys(("overlap", "duplicate"), 0)
+    for number in range(count):
+        log = Truth(int(on(_VENUE, f"stat -c %s {_LOG}")))
+        time.sleep(2)
+        for host in (_BLUE, _DATABASE):
+            _docker("kill")(host)
+        given = json.dumps({**_SITES, "dr_id": f"bench-{log.begin}-{number}"})
+        run = playbook.must("dr_failover", "-e", given, record="bench_dr", show=False)
+        told.append(run.wall_s)
+        log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_LOG}"))
+        gaps += [gap / 1000 for gap in log.gaps_ms()]
+        found = log.faults()
+        faults = {name: faults[name] + found[name] for name in faults}
+        time.sleep(5)
+        lost.append(_rows(log, _GREEN)["lost"])
+        for host in (_DATABASE, _BLUE):
+            _docker("start")(host)
+        _until("the lost hosts answer", lambda: bool(asked(_DATABASE, "SELECT 1")) and _status(_BLUE)["role"] != "silent", 120)
+        playbook.must("dr_failback", "-e", json.dumps(_SITES), record="bench_dr", show=False)
+        _until("the lab is whole again", _whole)
+    return {"n": count, "rto_s": distribution(gaps), "rpo_rows": distribution(lost), "playbook_s": distribution(told), **faults}
+
+
+def bench(count: int, regions: int) -> dict[str, Any]:
+    result: dict[str, Any] = {**machine.head(), "n": count, "lease_s": _SUSPECT_MS / 1000,
+                              "overlap": 0, "duplicate": 0, "lost": 0, "phantom": 0}
+    _arrange({"engine_lease": {"failover": "automatic"}})
+    logs = []
+    try:
+        for kind in _LOSSES if count else ():
+            log, gaps = _losses(kind, count)
+            logs.append(log)
+            result[kind] = {"rto_s": distribution(gaps)}
+            print(f"==> {kind}: {result[kind]}", flush=True)
+    finally:
+        _arrange({})
+    time.sleep(30)
+    for log in logs:
+        for name, faults in {**log.faults(), **_rows(log, _DATABASE)}.items():
+            result[name] = result.get(name, 0) + faults
+    if regions:
+        result["region"] = _regions(regions)
+    return result
+
+
+def _arrange(variables: dict[str, Any]) -> None:
+    """The engines with these variables; the first one trades."""
+    playbook.must("trading", "-e", "trading_action=stop", record="bench_stop", show=False)
+    playbook.must("site", "--tags", "engine", "-e", json.dumps(variables), record="bench_site", show=False)
+    for host in (_BLUE, _GREEN):
+        on(host, "systemctl restart hft_system")
+    _until("both engines answer", _whole)
+    playbook.must("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}", record="bench_start", show=False)
+
+
+def missed(result: dict[str, Any]) -> list[str]:
+    """Every bar that was not reached, in words. An order that the lost one sent too late is refused: that is the fence at work."""
+    faults = [f"{key} {result[key]}: expected 0" for key in ("lost", "phantom", "duplicate", "overlap") if result[key]]
+    faults += [f"{kind}: {result[kind]['rto_s']['p50']} s, expected at most {_RTO_BAR_S}" for kind in _LOSSES
+               if kind in result and result[kind]["rto_s"]["p50"] > _RTO_BAR_S]
+    region = result.get("region", {})
+    faults += [f"region: {key} {region[key]}: expected 0" for key in ("overlap", "duplicate") if region.get(key)]
+    if region and region["rto_s"]["max"] > _REGION_BAR_S:
+        faults.append(f"region: {region['rto_s']['max']} s, expected at most {_REGION_BAR_S:g}")
+    return faults
+
+
+def main() -> int:
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--short", action="store_true", help="two of each, one site: enough to see that it works")
+    words.add_argument("--count", type=int, help="of engine, host and freeze, each")
+    words.add_argument("--regions", type=int, help="of a site")
+    given = words.parse_args()
+    count, regions = (2, 1) if given.short else (20, 8)
+    inventory.read(INVENTORY)
+    try:
+        result = bench(count if given.count is None else given.count, regions if given.regions is None else given.regions)
+    except LabError as failure:
+        print(f"ERROR: {failure}", file=sys.stderr)
+        return 1
+    return conclude(result, _RESULT, missed(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The recovery site takes over when the primary site is powered off, and trading comes back; the venue's log says what that cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import api, eventually, on, sql
+from venue_truth import Truth
+
+from lab import playbook
+
+# Two of three hosts are the primary site, with an engine and the database primary; the third is the recovery site. The venue is neither.
+_FROM, _TO = "hft-prod-01:hft-db-01", "hft-prod-02"
+_BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
+_LOG = "/var/log/paper_venue/venue.jsonl"
+_SITES = {"dr_from": _FROM, "dr_to": _TO}
+_POWER = {"fence_command": ["docker", "kill", "{host}"], "fence_proof": "^[0-9a-f]+$",
+          "drill_power_on_command": ["docker", "start", "{host}"],
+          "fence_proof_command": ["docker", "ps", "--all", "--quiet", "--filter", "name=^{host}$", "--filter", "status=exited"]}
+
+
+def _run(name: str, *, fails: bool = False, **variables: object) -> str:
+    done = playbook.run(name, "-e", json.dumps({**_SITES, **variables}), record=f"e2e_{name}", show=False)
+    assert (done.rc != 0) == fails, done.output[-4000:]
+    return " ".join(done.output.split())
+
+
+def _holders(host: str = "hft-db-01") -> set[str]:
+    return {holder.partition("/")[0] for _strategy, holder in sql("SELECT strategy, holder FROM engine_lease", host)}
+
+
+def _both_stream() -> None:
+    eventually("both standbys stream", lambda: sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'quorum'") == [["2"]], 90)
+
+
+@pytest.mark.long
+def test_readiness_is_one_table(demo: dict) -> None:
+    assert "the recovery site could take over now" in _run("dr_status")
+    said = _run("dr_status", dr_max_backup_age_s=3600, dr_markets=["XNYS"], dr_calendar_days=3650, fails=True)
+    assert "NOT READY: backup, calendars" in said
+
+
+@pytest.mark.long
+def test_a_drill_is_refused_without_a_word(demo: dict) -> None:
+    assert "this powers hft-prod-01, hft-db-01 off; nothing was changed" in _run("dr_drill", fails=True, **_POWER)
+
+
+@pytest.mark.long
+def test_a_site_that_answers_hands_over_and_loses_nothing(demo: dict) -> None:
+    log = Truth(int(on("hft-mon-01", f"stat -c %s {_LOG}")))
+    said = _run("dr_failover", dr_reason="planned")
+    assert "no acknowledged commit is lost" in said
+    assert _holders(_GREEN) == {_GREEN}
+    log.read(on("hft-mon-01", f"tail -c +{log.begin + 1} {_LOG}"))
+    assert log.faults() == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
+
+    def lost() -> int:
+        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}", _GREEN)  # noqa: S608 - a number of ours
+        return log.against(tuple(row) for row in rows)["lost"]
+
+    eventually("every order is in the database once", lambda: lost() == 0, 90)
+    _run("dr_failback", dr_reason="planned")
+    _both_stream()
+    assert _holders() == {_BLUE}
+
+
+@pytest.mark.long
+def test_the_drill_powers_the_primary_site_off_and_comes_back(demo: dict, tmp_path: Path) -> None:
+    log = Truth(int(on("hft-mon-01", f"stat -c %s {_LOG}")))
+    try:
+        said = _run("dr_drill", drill_yes=True, drill_id="e2e-drill", drill_max_rto_s=120, dr_record_dir=str(tmp_path), **_POWER)
+    finally:
+        for host in (_BLUE, "hft-db-01"):
+            subprocess.run(["docker", "start", host], check=True, capture_output=True)
+    assert f"trading resumed at {_GREEN}" in said
+    _both_stream()
+    assert _holders() == {_BLUE}
+    assert all(one["trading"] for one in api(_BLUE, "status")["strategies"])
+    log.read(on("hft-mon-01", f"tail -c +{log.begin + 1} {_LOG}"))
+    assert {**log.faults(), "stale_refused": 0} == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
+    record = json.loads((tmp_path / "e2e-drill.json").read_text())
+    assert record["verdict"] == "done"
+    assert (tmp_path / "e2e-drill.html").stat().st_size > 1000
+    # The time that is told is the one between the last order of the lost site and the first of the other, by the venue's log.
+    told_ms, seen_ms = record["gap_ms"], max(log.gaps_ms())
+    assert abs(told_ms - seen_ms) < 3000, f"told {told_ms} ms, the log says {seen_ms} ms"
