@@ -93,20 +93,31 @@ def _whole() -> bool:
     return streams == "2" and all(_status(host)["database"]["connected"] for host in (_BLUE, _GREEN))
 
 
+def _end_of_log() -> int:
+    return int(on(_VENUE, f"stat -c %s {_LOG}"))
+
+
+def _since(begin: int) -> Truth:
+    log = Truth(begin)
+    log.read(on(_VENUE, f"tail -c +{begin + 1} {_LOG}"))
+    return log
+
+
 def _losses(kind: str, count: int) -> tuple[Truth, list[float]]:
-    log = Truth(int(on(_VENUE, f"stat -c %s {_LOG}")))
+    """The first engine is lost so many times; between them it comes back and is given trading again, which leaves the other one warm."""
+    first, gaps = _end_of_log(), []
     for _ in range(count):
-        holder = next(host for host in (_BLUE, _GREEN) if _trades(host))
-        other = _GREEN if holder == _BLUE else _BLUE
+        begin = _end_of_log()
         time.sleep(2)
-        _LOSSES[kind].begin(holder)
+        _LOSSES[kind].begin(_BLUE)
         try:
-            _until(f"{other} trades after the loss of {holder} ({kind})", lambda other=other: _trades(other))
+            _until(f"{_GREEN} trades after the loss of {_BLUE} ({kind})", lambda: _trades(_GREEN))
         finally:
-            _LOSSES[kind].end(holder)
+            _LOSSES[kind].end(_BLUE)
+        gaps += [gap / 1000 for gap in _since(begin).gaps_ms()]
         _until("the lab is whole again", _whole)
-    log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_LOG}"))
-    return log, [gap / 1000 for gap in log.gaps_ms()]
+        playbook.must("transfer", "-e", f"transfer_to={_BLUE}", record="bench_transfer", show=False)
+    return _since(first), gaps
 
 
 def _rows(log: Truth, host: str) -> dict[str, int]:
@@ -122,14 +133,14 @@ def _regions(count: int) -> dict[str, Any]:
     told: list[float] = []
     faults = dict.fromkeys(("overlap", "duplicate"), 0)
     for number in range(count):
-        log = Truth(int(on(_VENUE, f"stat -c %s {_LOG}")))
+        begin = _end_of_log()
         time.sleep(2)
         for host in (_BLUE, _DATABASE):
             _docker("kill")(host)
-        given = json.dumps({**_SITES, "dr_id": f"bench-{log.begin}-{number}"})
+        given = json.dumps({**_SITES, "dr_id": f"bench-{begin}-{number}"})
         run = playbook.must("dr_failover", "-e", given, record="bench_dr", show=False)
         told.append(run.wall_s)
-        log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_LOG}"))
+        log = _since(begin)
         gaps += [gap / 1000 for gap in log.gaps_ms()]
         found = log.faults()
         faults = {name: faults[name] + found[name] for name in faults}
@@ -166,13 +177,16 @@ def bench(count: int, regions: int) -> dict[str, Any]:
 
 
 def _arrange(variables: dict[str, Any]) -> None:
-    """The engines with these variables; the first one trades."""
+    """The engines with these variables; the first one trades, the other is warm."""
     playbook.must("trading", "-e", "trading_action=stop", record="bench_stop", show=False)
     playbook.must("site", "--tags", "engine", "-e", json.dumps(variables), record="bench_site", show=False)
     for host in (_BLUE, _GREEN):
         on(host, "systemctl restart hft_system")
     _until("both engines answer", _whole)
     playbook.must("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}", record="bench_start", show=False)
+    # Who has traded once is warm: its strategies run and trading is enabled, so that a right is all that it lacks.
+    for host in (_GREEN, _BLUE):
+        playbook.must("transfer", "-e", f"transfer_to={host}", record="bench_transfer", show=False)
 
 
 def missed(result: dict[str, Any]) -> list[str]:
