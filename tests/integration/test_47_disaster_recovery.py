@@ -85,6 +85,6 @@ def test_the_drill_powers_the_primary_site_off_and_comes_back(demo: dict, tmp_pa
     record = json.loads((tmp_path / "e2e-drill.json").read_text())
     assert record["verdict"] == "done"
     assert (tmp_path / "e2e-drill.html").stat().st_size > 1000
-    # The time that is told is the one between the last order of the lost site and the first of the other, by the venue's log.
+    # What is told begins when the power was asked to go off; the venue's log, with the last order before it did.
     told_ms, seen_ms = record["gap_ms"], max(log.gaps_ms())
-    assert abs(told_ms - seen_ms) < 3000, f"told {told_ms} ms, the log says {seen_ms} ms"
+    assert -500 < told_ms - seen_ms < 15_000, f"told {told_ms} ms, the log says {seen_ms} ms"
