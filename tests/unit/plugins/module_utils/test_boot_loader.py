@@ -7,21 +7,24 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.hft.ops.plugins.module_utils import _hugepages as hugepages
 from ansible_collections.hft.ops.plugins.module_utils._boot_loader import boot_loader
 from ansible_collections.hft.ops.plugins.module_utils._cmdline import apply
 from ansible_collections.hft.ops.plugins.module_utils._grub_menu import Menu
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import line_of, parsed
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.modules import boot_kernel
 
 _BOOTED = "root=/dev/vda1 ro quiet isolcpus=1"
+_STOCK, _RT = "5.14.0-503.el9.x86_64", "5.14.0-503.el9.x86_64+rt"
 
 
 class GrubbyHost:
-    """grubby with one command line for all kernels."""
+    """grubby with one command line for all kernels, as RHEL 9 shows them."""
 
     def __init__(self, host) -> None:
-        self.host, self.line, self.fails = host, parsed("ro quiet isolcpus=1"), False
+        self.host, self.line, self.fails, self.default = host, parsed("ro quiet isolcpus=1"), False, _STOCK
         host.write("/usr/sbin/grubby", "")
         host.write("/proc/cmdline", f"BOOT_IMAGE=(hd0,gpt2)/vmlinuz-5.14 {_BOOTED}\n")
 
@@ -30,8 +33,10 @@ class GrubbyHost:
         return line_of(self.line)
 
     def __call__(self, argv):
-        if argv[1] == "--info=DEFAULT":
-            return 0, f'index=0\nkernel="/boot/vmlinuz-5.14"\nargs="{self.persisted}"\nroot="/dev/vda1"\ninitrd="/boot/initramfs"\n', ""
+        if argv[1].startswith("--info="):
+            shown = [self.default] if argv[1] == "--info=DEFAULT" else [_STOCK, _RT, "0-rescue-4c2a"]
+            return 0, "".join(f'index={number}\nkernel="/boot/vmlinuz-{release}"\nargs="{self.persisted}"\nroot="/dev/vda1"\n'
+                              f'initrd="/boot/initramfs-{release}.img"\n' for number, release in enumerate(shown)), ""
         if self.fails:
             return 1, "", "grubby fatal error: unable to find a suitable template\n"
         for word in argv[1:]:
@@ -40,6 +45,8 @@ class GrubbyHost:
                 self.line = [one for one in self.line if one not in parsed(value)]
             if key == "--args":
                 self.line += parsed(value)
+            if key == "--set-default":
+                self.default = value.replace("/boot/vmlinuz-", "")
         return 0, "", ""
 
 
@@ -47,16 +54,19 @@ class SystemdBootHost:
     """bootctl and kernel-install; an entry is written from /etc/kernel/cmdline."""
 
     def __init__(self, host) -> None:
-        self.host, self.persisted, self.fails = host, _BOOTED, False
+        self.host, self.persisted, self.fails, self.default = host, _BOOTED, False, _STOCK
         host.write("/boot/loader/loader.conf", "timeout 1\n")
         host.write("/usr/lib/modules/6.12/vmlinuz", "")
         host.write("/proc/cmdline", f"initrd=\\6.12\\initrd {_BOOTED}\n")
 
     def __call__(self, argv):
-        if argv[0] == "bootctl":
-            return 0, json.dumps([{"id": "x.conf", "isDefault": True, "options": self.persisted}]), ""
+        if argv[:2] == ["bootctl", "list"]:
+            return 0, json.dumps([{"id": f"{release}.conf", "version": release, "isDefault": release == self.default,
+                                   "options": self.persisted} for release in (_STOCK, _RT)]), ""
         if self.fails:
             return 1, "", "No space left on device\n"
+        if argv[:2] == ["bootctl", "set-default"]:
+            self.default = argv[2].replace(".conf", "")
         self.persisted = (self.host.read("/etc/kernel/cmdline") or _BOOTED).strip()
         return 0, "", ""
 
@@ -102,6 +112,44 @@ def test_what_fails_leaves_the_old_files(boots):
     with pytest.raises(HostError, match=r"grubby --update-kernel=ALL: grubby fatal error|kernel-install add 6\.12: No space left"):
         _apply(boots, "nohz_full=2-3")
     assert boots.host.everything() == before
+
+
+def _kernel(boots, pattern, check_mode=False, state="present"):
+    boots.host.write("/proc/sys/kernel/osrelease", f"{_STOCK}\n")
+    plan = Plan(check_mode)
+    result = boot_kernel.apply({"pattern": pattern, "state": state, "fallback": True, "retry": False}, boots.host, boots, plan)
+    return {**result, **plan.result()}
+
+
+def test_another_kernel_becomes_the_default_and_gives_way_at_the_end(boots):
+    planned = _kernel(boots, r".*\+rt", check_mode=True)
+    assert (boots.default, planned["installed"]) == (_STOCK, [_RT, _STOCK])
+    result = _kernel(boots, r".*\+rt")
+    assert result["differences"] == planned["differences"]
+    assert (boots.default, _status(result)) == (_RT, {"kernel": "pending_reboot"})
+    assert result["reboot_reasons"] == [f"kernel: {_STOCK} runs"]
+    assert not _kernel(boots, r".*\+rt")["changed"]
+    _kernel(boots, None, state="absent")
+    assert boots.default == _STOCK
+    assert boots.host.names("/var/lib/hft_ops") in ([], ["kernel_cmdline"])
+
+
+def test_a_default_that_the_loader_refuses_leaves_the_old_one(boots):
+    boots.fails, before = True, boots.host.everything()
+    with pytest.raises(HostError, match=r"grubby --set-default=.*unable to find|bootctl set-default .*No space left"):
+        _kernel(boots, r".*\+rt")
+    assert boots.default == _STOCK
+    assert set(boots.host.everything()) - set(before) <= {"proc/sys/kernel/osrelease"}
+
+
+def test_pages_of_1_gib_are_asked_for_on_the_line_of_every_loader(boots, systemd):
+    """By node too; the kernel fills them while it starts, before its memory is fragmented."""
+    plan = Plan(False)
+    params = {"pools": [{"size": "1G", "count": 1, "node": 0}], "allocate": "boot", "on_shortage": "fail", "memory_max_percent": 75,
+              "mounts": [], "fallback": True, "state": "present", "guard": {"service": "hft_system.service"}}
+    result = hugepages.apply(params, boots.host, lambda argv, **_more: systemd(argv) if "systemctl" in argv[0] else boots(argv), plan)
+    assert boots.persisted.endswith("hugepagesz=1G hugepages=0:1")
+    assert _status(result)["hugepages 1G node 0"] == "pending_reboot"
 
 
 def test_the_loader_that_started_this_host_counts(numa_host):
