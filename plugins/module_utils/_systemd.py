@@ -94,9 +94,9 @@ class Systemctl:
         failed = [line for line in (out + err).splitlines() if line.endswith("failed.") and "=" in line]
         return (failed[0].split(": ", 1)[-1] if failed else "a condition of its unit failed") if rc != 0 else None
 
-    def do(self, verb: str, names: Sequence[str] = ()) -> None:
+    def do(self, verb: str, names: Sequence[str] = (), *options: str) -> None:
         """One verb for all units; names the units and systemctl's own words when it fails."""
-        rc, _out, err = self._run_command(["systemctl", "--no-ask-password", verb, *(("--", *names) if names else ())])
+        rc, _out, err = self._run_command(["systemctl", "--no-ask-password", *options, verb, *(("--", *names) if names else ())])
         if rc != 0:
             raise HostError(f"systemctl {verb} {' '.join(names)}: {_first_line(err) or f'exit status {rc}'}")
 

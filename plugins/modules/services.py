@@ -225,16 +225,19 @@ def _plan(wanted: list[dict[str, Any]], found: dict[str, Unit], host: Host, syst
     for unit in wanted:
         for verb, difference in _differences(unit, found[unit["name"]], host, systemctl, plan.check_mode):
             by_verb.setdefault(verb, []).append(difference)
+    # systemd reads every unit file of the host anew after each of these; once, after the last of them, is enough.
+    early = [verb for verb in ("disable", "mask", "unmask", "enable") if verb in by_verb][:-1]
     for verb in ("stop", "disable", "mask", "unmask", "enable", "start", "restart", "reload"):
         differences = by_verb.get(verb, [])
         if differences:
             names = [difference.path for difference in differences]
-            plan.change(*differences, write=lambda verb=verb, names=names: _do(systemctl, verb, names))
+            options = ("--no-reload",) if verb in early else ()
+            plan.change(*differences, write=lambda verb=verb, names=names, options=options: _do(systemctl, verb, names, options))
 
 
-def _do(systemctl: Systemctl, verb: str, names: list[str]) -> None:
+def _do(systemctl: Systemctl, verb: str, names: list[str], options: tuple[str, ...]) -> None:
     try:
-        systemctl.do(verb, names)
+        systemctl.do(verb, names, *options)
     except HostError as wrong:
         # systemctl names no unit when one of several fails to start; the units themselves know.
         guilty = [_ending(unit) for unit in systemctl.units(names).values() if not unit.running] if verb in ("start", "restart") else []

@@ -109,6 +109,7 @@ class FakeSystemd:
         self.failing: set[str] = set()
         self.unmet: set[str] = set()
         self.calls: list[tuple[str, ...]] = []
+        self.unread: list[str] = []
 
     def add(self, name: str, enablement: str = "enabled", active: str = "active", **more: str) -> None:
         self.units[name] = {"LoadState": "masked" if enablement == "masked" else "loaded", "UnitFileState": enablement,
@@ -126,6 +127,8 @@ class FakeSystemd:
         words = [word for word in argv[1:] if not word.startswith("--")]
         verb, names = words[0], words[1:]
         self.calls.append((verb, *names))
+        if "--no-reload" in argv:
+            self.unread.append(verb)
         if verb == "show":
             return 0, "\n\n".join(self._show(name) for name in names) + "\n", ""
         if verb == "daemon-reload":

@@ -39,6 +39,7 @@ def test_all_units_are_read_in_one_call_and_written_with_one_per_verb(systemd):
         ("stop", "c.service"), ("disable", "c.service"), ("mask", "c.service"),
         ("enable", "a.service", "b.service"), ("start", "a.service", "b.service"),
     ]
+    assert systemd.unread == ["disable", "mask"], "systemd reads every unit file once, after the last change of one"
     assert systemd.calls[0] == ("show", "a.service", "b.service", "c.service")
     assert _outcome(result) == [("a.service", "applied"), ("b.service", "applied"), ("c.service", "applied")]
     systemd.calls.clear()
