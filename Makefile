@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -111,6 +111,9 @@ $(QUALITY)/.ready: tests/quality/requirements.txt
 
 quality: $(QUALITY)/.ready build/collections/ansible_collections/hft/ops ## types of the plugins, the archive as Galaxy imports it, the execution environment
 	@$(QUALITY)/bin/python tests/quality
+
+bundle: setup   ## for a control node without the internet: make bundle RELEASE=build/releases/… SIGN=KEY
+	@$(RUN) $(PYTHON) bundle $(if $(RELEASE),--release "$(RELEASE)") $(if $(SIGN),--sign "$(SIGN)")
 
 clean: lab-down ## lab-down, and everything that was built
 	docker volume rm --force hft_ops_lab_compiled
