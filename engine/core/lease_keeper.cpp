@@ -39,6 +39,7 @@ void LeaseKeeper::run(const std::atomic<bool>& stop) {
         latch_pending_rows();
         serve();
         take_back();
+        claim_after_doubt();
         if (settings_.automatic) take_over_alone();
     }
     if (armed_) carry_out_disarm(armed_->id);
@@ -114,6 +115,7 @@ bool LeaseKeeper::hot_loop_moves() {
 }
 
 void LeaseKeeper::look(Entry& entry) {
+    if (unsettled(entry)) return;
     LeaseRead read = store_.read(entry.strategy.id);
     if (!read.ok) return;
     if (!read.found) {
@@ -195,6 +197,7 @@ bool LeaseKeeper::fence_answered(std::size_t index) {
 }
 
 void LeaseKeeper::lose(Entry& entry, std::size_t index, const std::string& why) {
+    entry.reclaim = entry.doubted != 0 && entry.doubted == entry.machine.epoch();
     entry.machine.give_up();
     core_.view(index).right_until.store(0, std::memory_order_release);
     Command command;
@@ -436,6 +439,23 @@ void LeaseKeeper::take_over_alone() {
         ports_.report("warning", "automatic takeover: " + row->holder + " stands still at " + epoch_text(row->epoch), entry.strategy.id);
         const RoleAnswer answer = claim_each({i});
         if (answer.outcome != RoleOutcome::done) ports_.report("warning", "automatic takeover failed: " + answer.detail, entry.strategy.id);
+        publish();
+    }
+}
+
+// A taker fences ahead of its claim. Where both were lost with their server, the row is the giver's again, and its epoch is too low.
+void LeaseKeeper::claim_after_doubt() {
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+        Entry& entry = entries_[i];
+        const Nanos now = boot_ns();
+        if (!entry.reclaim || now < entry.next_takeover) continue;
+        const auto& row = entry.machine.row();
+        const bool ours = present(entry) && !entry.machine.held() && row && row->holder == settings_.holder && !row->killed;
+        entry.next_takeover = now + settings_.beat;
+        const RoleAnswer answer = ours ? claim_each({i}) : RoleAnswer{};
+        // The venue or the database is away: again at the next beat.
+        entry.reclaim = answer.outcome == RoleOutcome::unavailable;
+        if (answer.outcome != RoleOutcome::done) ports_.report("warning", "claim after a doubt failed: " + answer.detail, entry.strategy.id);
         publish();
     }
 }

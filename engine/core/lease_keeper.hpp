@@ -155,6 +155,8 @@ private:
         std::uint64_t freeze = 0;  // number of the freeze for a handover; 0: not frozen
         std::string transfer{};    // its id
         Nanos next_takeover = 0;
+        std::uint64_t doubted = 0;  // epoch of a handover that did not stand
+        bool reclaim = false;       // the row is ours, the venue refuses its epoch
     };
     using Work = std::function<RoleAnswer()>;
     // A taker that said it is ready.
@@ -164,6 +166,7 @@ private:
         Nanos expires = 0;
         Nanos next_look = 0;
         Nanos next_beat = 0;
+        bool fenced_ahead = false;
     };
     // A giver that looks whether the taker returns what it was handed.
     struct Given {
@@ -197,6 +200,7 @@ private:
     void take(std::size_t index, const Position::State& position, bool keep_position);
     [[nodiscard]] bool fence_answered(std::size_t index);
     void take_over_alone();
+    void claim_after_doubt();
     RoleAnswer release_all();
     RoleAnswer release_each(const std::vector<std::size_t>& strategies);
     void vacate(Entry& entry);
@@ -216,12 +220,14 @@ private:
     // Empty, or why the taker does not seem to live.
     std::string await_armed_beat(const TransferRequest& request, const ArmedRead& first);
     [[nodiscard]] bool known_as_done(const TransferRequest& request);
+    [[nodiscard]] bool unsettled(const Entry& entry);
     void give_back(const std::string& id, const std::vector<std::size_t>& strategies);
     void take_back();
     void freeze(std::size_t index);
     void settle_frozen(Entry& entry, std::size_t index);
     void watch_handover();
     void accept(const std::vector<HandedRow>& rows);
+    void fence_ahead(const std::vector<HandedRow>& rows);
     void begin_trading(const std::vector<HandedRow>& rows);
     void thaw(Entry& entry, std::size_t index);
     void record(const std::string& id, const std::string& part, const std::string& outcome, const std::string& detail,

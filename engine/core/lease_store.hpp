@@ -41,7 +41,8 @@ struct HandoverItem {
 struct HandedRow {
     std::string strategy;
     LeaseRow row;
-    Position::State state;
+    Position::State state;  // of a notification: last_fill_id alone
+    bool told = false;      // by the notification, so with last_fill_id
 };
 
 // The rows that changed hands or were accepted; empty unless acknowledged.
@@ -109,9 +110,12 @@ public:
     // Giver: the same transfer, done and undone. Why it would be refused; empty when it would not.
     virtual std::string rehearse(const std::string& id, const std::string& from, const std::string& to,
                                  const std::vector<HandoverItem>& items) = 0;
-    // Giver: one transaction for all items.
+    // Giver: one transaction for all items. Acknowledged here means that it stands on this server and the taker was told; settled() says
+    // whether it outlives the server. The taker's accept(), behind it in the log, says so too.
     virtual HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                                    const std::vector<HandoverItem>& items) = 0;
+    // Giver: waits until a standby has the handover. acknowledged: it stands for good; refused: this server knows of none.
+    virtual LeaseReply settle(const std::string& id) = 0;
     // Taker: which rows were handed over. A read, so only a hint; accept() gives the right.
     virtual HandedRead handed(const std::string& id, const std::string& holder) = 0;
     virtual HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) = 0;

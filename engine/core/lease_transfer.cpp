@@ -162,6 +162,7 @@ void LeaseKeeper::accept(const std::vector<HandedRow>& rows) {
         if (!index || handed.row.killed) continue;
         items.push_back({handed.strategy, entries_[*index].strategy.symbol, handed.row.epoch, handed.row.beat, {}});
     }
+    fence_ahead(rows);
     if (items.empty()) {
         record(id, "taker", "refused", "the rows are killed", armed_->strategies);
         armed_.reset();
@@ -178,6 +179,22 @@ void LeaseKeeper::accept(const std::vector<HandedRow>& rows) {
     begin_trading(reply.rows);
     armed_.reset();
     publish();
+}
+
+// A fence gives no right and takes a round trip: on its way while the claim is. Only where the notification told up to which fill the
+// state goes that was handed over.
+void LeaseKeeper::fence_ahead(const std::vector<HandedRow>& rows) {
+    if (std::exchange(armed_->fenced_ahead, true)) return;
+    for (const HandedRow& handed : rows) {
+        const std::optional<std::size_t> index = index_of(handed.strategy);
+        if (!index || !handed.told || !entries_[*index].strategy.fenced) continue;
+        Command command;
+        command.kind = Command::Kind::fence_ahead;
+        command.strategy = *index;
+        command.epoch = handed.row.epoch;
+        command.position.last_fill_id = handed.state.last_fill_id;
+        ports_.command(command);
+    }
 }
 
 void LeaseKeeper::begin_trading(const std::vector<HandedRow>& rows) {
@@ -368,7 +385,7 @@ bool LeaseKeeper::known_as_done(const TransferRequest& request) {
     if (store_.session() == 0) return false;
     const TransferRead written = store_.transferred(request.id);
     // Returned rows were taken back, or are vacant: that transfer is over, and not done.
-    if (!written.found || written.returned) return false;
+    if (!written.found || written.returned || store_.settle(request.id).outcome != LeaseOutcome::acknowledged) return false;
     std::vector<std::size_t> indices;
     for (const std::string& strategy : request.strategies) {
         if (const auto index = index_of(strategy)) indices.push_back(*index);
@@ -430,9 +447,12 @@ RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vec
         entries_[indices[n]].machine.on_transfer_sent();
     }
     const HandoverReply reply = store_.transfer(request.id, settings_.holder, taker, items);
+    if (reply.outcome == LeaseOutcome::acknowledged) step(request.id, "committed");
+    // The taker is at work already. This engine gives up only what cannot come back: until then it is in doubt.
+    const LeaseReply settled = reply.outcome == LeaseOutcome::acknowledged ? store_.settle(request.id) : LeaseReply{};
     const Nanos replied = boot_ns();
-    if (reply.outcome == LeaseOutcome::acknowledged) {
-        step(request.id, "committed");
+    if (settled.outcome == LeaseOutcome::acknowledged) {
+        step(request.id, "settled");
         for (const HandedRow& handed : reply.rows) {
             const std::size_t i = *index_of(handed.strategy);
             Entry& entry = entries_[i];
@@ -451,9 +471,10 @@ RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vec
         return {};
     }
     // Frozen until a beat of ours is acknowledged, or the row names the taker: settle_frozen() at every look.
-    record(request.id, "giver", "in doubt", reply.error, indices);
-    if (reply.outcome == LeaseOutcome::unknown) {
-        return unavailable("the handover has an unknown outcome; frozen until the rows tell: " + reply.error);
+    const std::string& error = reply.outcome == LeaseOutcome::acknowledged ? settled.error : reply.error;
+    record(request.id, "giver", "in doubt", error, indices);
+    if (reply.outcome == LeaseOutcome::unknown || reply.outcome == LeaseOutcome::acknowledged) {
+        return unavailable("the handover has an unknown outcome; frozen until the rows tell: " + error);
     }
     return {RoleOutcome::conflict, "the database refused the handover: " + reply.error, {}, settings_.holder};
 }
@@ -483,12 +504,20 @@ void LeaseKeeper::take_back() {
     publish();
 }
 
+// A handover that no standby has yet can be seen and be gone after a promotion: in doubt, nothing is given up for it.
+bool LeaseKeeper::unsettled(const Entry& entry) {
+    if (!entry.machine.in_doubt()) return false;
+    const LeaseOutcome settled = store_.settle(entry.transfer).outcome;
+    return settled != LeaseOutcome::acknowledged && settled != LeaseOutcome::refused;
+}
+
 // Once nobody is at work: what is frozen either trades on here, or belongs to the taker.
 void LeaseKeeper::settle_frozen(Entry& entry, std::size_t index) {
     if (entry.freeze == 0 || transferring_) return;
     if (entry.machine.held() && entry.machine.in_doubt()) return;
     if (entry.machine.held()) {
         thaw(entry, index);
+        entry.doubted = entry.machine.epoch();
         record(entry.transfer, "giver", "refused", "thawed after a beat of our own", {index});
         return;
     }

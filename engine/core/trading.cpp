@@ -28,6 +28,16 @@ void bump(std::atomic<std::uint64_t>& counter) noexcept {
 
 class TradingCore::Slot final : public OrderActions {
 public:
+    // A fence that was sent before the lease it belongs to: the venue's answer is kept until the lease is ours.
+    struct Ahead {
+        enum class State : std::uint8_t { none, asked, answered };
+        State state = State::none;
+        bool held = false;   // the lease is ours, the answer is not here yet
+        bool fills = false;  // there was more than the state that was handed over
+        std::uint64_t last_fill_id = 0;
+        FenceAck ack;
+    };
+
     explicit Slot(TradingCore& core) : core(core) {}
 
     // Control thread, before the hot thread sees the slot: nothing of an earlier strategy stays.
@@ -49,6 +59,7 @@ public:
         running = active = frozen = flattening = may_place = sent_in_tick = false;
         flatten_tick = 0;
         halted = RiskCheck::none;
+        ahead = {};
         taken = true;
     }
 
@@ -78,6 +89,7 @@ public:
     bool running = false;
     bool active = false;       // fenced under epoch
     bool shuts_out = false;    // epoch is no right of ours
+    Ahead ahead;
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
     bool flattening = false;
@@ -359,6 +371,11 @@ void TradingCore::on_fill(const Fill& message) noexcept {
         order->status = status;
         if (order->leaves() <= 0) slot->orders.remove(*order);
     }
+    // Ours is not yet the position that it belongs to: the fence of the take tells it again.
+    if (slot->ahead.state == Slot::Ahead::State::asked && !slot->ahead.held) {
+        slot->ahead.fills = true;
+        return;
+    }
     // What the restored position already holds is told again by a fence: booked once.
     if (message.fill_id > slot->book.state().last_fill_id) {
         slot->book.book(message.side, message.price, message.quantity, message.fill_id);
@@ -411,16 +428,75 @@ void TradingCore::on_fence_cancelled(const FenceCancelled& message) noexcept {
 void TradingCore::on_fence_ack(const FenceAck& message) noexcept {
     Slot* slot = find(message.strategy);
     if (slot == nullptr || message.epoch != slot->epoch) return;
-    put(slot->view.fence_highest, message.highest);
-    put(slot->view.fence_epoch, message.epoch);
-    if (message.granted && !slot->shuts_out) {
-        compare(*slot, message);
-        slot->active = true;
-        record_event(*slot, EventKind::fenced, 0, message.position);
-        record_position(*slot, message.venue_ns);
+    if (slot->ahead.state == Slot::Ahead::State::asked) {
+        slot->ahead.ack = message;
+        slot->ahead.state = Slot::Ahead::State::answered;
+        if (slot->ahead.held) answer_ahead(*slot);
+        return;
+    }
+    settle_fence(*slot, message);
+}
+
+void TradingCore::settle_fence(Slot& slot, const FenceAck& message) noexcept {
+    put(slot.view.fence_highest, message.highest);
+    put(slot.view.fence_epoch, message.epoch);
+    if (message.granted && !slot.shuts_out) {
+        compare(slot, message);
+        slot.active = true;
+        record_event(slot, EventKind::fenced, 0, message.position);
+        record_position(slot, message.venue_ns);
     }
     // Last: who waits for it finds the rest in place.
-    slot->view.fence.store(message.granted ? FenceState::granted : FenceState::refused, std::memory_order_release);
+    slot.view.fence.store(message.granted ? FenceState::granted : FenceState::refused, std::memory_order_release);
+}
+
+void TradingCore::fence_ahead(Slot& slot, const Command& command) noexcept {
+    if (slot.active) return;
+    slot.epoch = command.epoch;
+    slot.shuts_out = false;
+    slot.ahead = {};
+    slot.ahead.state = Slot::Ahead::State::asked;
+    slot.ahead.last_fill_id = command.position.last_fill_id;
+    send_fence(slot);
+}
+
+// The lease is ours, and the venue has told how things stand. Where nothing happened behind the state that was handed over, its answer
+// is that of a fence sent now; in every other case one is sent now, and tells the rest.
+void TradingCore::answer_ahead(Slot& slot) noexcept {
+    const Slot::Ahead ahead = std::exchange(slot.ahead, {});
+    const Position::State& state = slot.book.state();
+    if (ahead.ack.granted && !ahead.fills && ahead.ack.cancelled == 0 && ahead.last_fill_id == state.last_fill_id &&
+        ahead.ack.position == state.quantity) {
+        return settle_fence(slot, ahead.ack);
+    }
+    send_fence(slot);
+}
+
+void TradingCore::take(Slot& slot, const Command& command) noexcept {
+    const bool asked = slot.ahead.state != Slot::Ahead::State::none && slot.epoch == command.epoch;
+    slot.epoch = command.epoch;
+    slot.active = false;
+    slot.shuts_out = false;
+    slot.frozen = false;
+    put(slot.view.stale, false);
+    if (!command.keep_position) {
+        slot.book.restore(command.position);
+        slot.risk.grant(command.budget);
+    }
+    if (!command.fence) {
+        slot.active = true;
+        put(slot.view.fence_epoch, command.epoch);
+        slot.view.fence.store(FenceState::granted, std::memory_order_release);
+        return;
+    }
+    slot.view.fence.store(FenceState::pending, std::memory_order_release);
+    slot.ahead.held = asked;
+    if (!asked) {
+        slot.ahead = {};
+        send_fence(slot);
+    } else if (slot.ahead.state == Slot::Ahead::State::answered) {
+        answer_ahead(slot);
+    }
 }
 
 // The venue answers in the order it was asked in: what is here and not yet answered was sent after the fence. So both sides
@@ -451,7 +527,9 @@ void TradingCore::send_fence(const Slot& slot) noexcept {
     message.strategy = slot.name;
     message.epoch = slot.epoch;
     // Whoever claims next asks for the fills that its position lacks.
-    message.last_fill_id = slot.shuts_out ? std::numeric_limits<std::uint64_t>::max() : slot.book.state().last_fill_id;
+    message.last_fill_id = slot.shuts_out                             ? std::numeric_limits<std::uint64_t>::max()
+                           : slot.ahead.state == Slot::Ahead::State::asked ? slot.ahead.last_fill_id
+                                                                      : slot.book.state().last_fill_id;
     gateway_.send(slot.venue, message);
     gateway_.flush(slot.venue);
 }
@@ -482,6 +560,7 @@ void TradingCore::on_venue_lost(std::size_t venue) noexcept {
         slot.open_buy = 0;
         slot.open_sell = 0;
         slot.active = false;
+        slot.ahead = {};
         slot.view.fence.store(FenceState::none, std::memory_order_release);
         record_event(slot, EventKind::venue_lost, 0, 0);
     }
@@ -539,6 +618,7 @@ void TradingCore::apply(const Command& command) noexcept {
         case Command::Kind::shut_out:
             if (slot.active) return;
             slot.epoch = command.epoch;
+            slot.ahead = {};
             slot.shuts_out = true;
             slot.view.fence.store(FenceState::pending, std::memory_order_release);
             send_fence(slot);
@@ -549,26 +629,12 @@ void TradingCore::apply(const Command& command) noexcept {
         case Command::Kind::abandon:
             abandon(slot);
             return;
-        case Command::Kind::take: {
-            slot.epoch = command.epoch;
-            slot.active = false;
-            slot.shuts_out = false;
-            slot.frozen = false;
-            put(slot.view.stale, false);
-            if (!command.keep_position) {
-                slot.book.restore(command.position);
-                slot.risk.grant(command.budget);
-            }
-            if (!command.fence) {
-                slot.active = true;
-                put(slot.view.fence_epoch, command.epoch);
-                slot.view.fence.store(FenceState::granted, std::memory_order_release);
-                return;
-            }
-            slot.view.fence.store(FenceState::pending, std::memory_order_release);
-            send_fence(slot);
+        case Command::Kind::take:
+            take(slot, command);
             return;
-        }
+        case Command::Kind::fence_ahead:
+            fence_ahead(slot, command);
+            return;
         case Command::Kind::drop:
             drop(slot);
             return;
@@ -604,6 +670,7 @@ void TradingCore::abandon(Slot& slot) noexcept {
 
 void TradingCore::drop(Slot& slot) noexcept {
     slot.active = false;
+    slot.ahead = {};
     slot.frozen = false;
     slot.flattening = false;
     slot.view.fence.store(FenceState::none, std::memory_order_release);

@@ -53,12 +53,14 @@ struct Command {
         budget,
         flatten,
         reconcile,
+        fence_ahead,
         shut_out
     };
     Kind kind = Kind::stop;
     std::size_t strategy = 0;
-    // take: the lease of this epoch is ours; fence, book what we missed, then trade. shut_out: the venue is to refuse every lower one;
-    // nobody gets a right by it.
+    // take: the lease of this epoch is ours; fence, book what we missed, then trade. fence_ahead: the fence of a take that is expected
+    // (position.last_fill_id: what it will bring), so that the venue's answer is here when the lease is. shut_out: the venue is to refuse
+    // every lower one. Nobody gets a right by these two.
     std::uint64_t epoch = 0;
     std::uint64_t freeze = 0;    // number of this freeze, never used twice
     bool fence = true;           // false: the venue has none, and the control side has waited for the old right to end
@@ -201,6 +203,10 @@ private:
     void flatten(Slot& slot, const Tick& tick) noexcept;
     void compare(Slot& slot, const FenceAck& venue) noexcept;
     void send_fence(const Slot& slot) noexcept;
+    void take(Slot& slot, const Command& command) noexcept;
+    void fence_ahead(Slot& slot, const Command& command) noexcept;
+    void answer_ahead(Slot& slot) noexcept;
+    void settle_fence(Slot& slot, const FenceAck& message) noexcept;
     void tell_drained(Slot& slot) noexcept;
     void abandon(Slot& slot) noexcept;
     void load(Slot& slot) noexcept;

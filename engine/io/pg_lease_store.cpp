@@ -188,7 +188,7 @@ HandoverReply PgLeaseStore::handover(const std::string& sql, const std::vector<P
     HandoverReply handover{lease.outcome, {}, lease.sent, lease.error};
     if (lease.outcome != LeaseOutcome::acknowledged) return handover;
     for (const Cells& cells : reply.rows) {
-        handover.rows.push_back({*cells[0], row_of(cells, 1), with_position ? position_of(cells, 7) : Position::State{}});
+        handover.rows.push_back({*cells[0], row_of(cells, 1), with_position ? position_of(cells, 7) : Position::State{}, false});
     }
     return handover;
 }
@@ -209,8 +209,14 @@ std::string PgLeaseStore::rehearse(const std::string& id, const std::string& fro
 
 HandoverReply PgLeaseStore::transfer(const std::string& id, const std::string& from, const std::string& to,
                                      const std::vector<HandoverItem>& items) {
-    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_hand_over($1, $2, $3, $4::jsonb)",
+    return handover(std::string("SELECT strategy, ") + kColumns + " FROM public.lease_hand_over($1, $2, $3, $4::jsonb, false)",
                     {id, from, to, handover_json(items, true)}, false);
+}
+
+LeaseReply PgLeaseStore::settle(const std::string& id) {
+    LeaseReply lease;
+    ask("SELECT public.lease_settle($1)", {id}, lease);
+    return lease;
 }
 
 HandedRead PgLeaseStore::handed(const std::string& id, const std::string& holder) {
@@ -224,7 +230,7 @@ HandedRead PgLeaseStore::handed(const std::string& id, const std::string& holder
                                             {id, holder}, limit_);
     HandedRead read;
     read.ok = reply.outcome == PgOutcome::done;
-    for (const Cells& cells : reply.rows) read.rows.push_back({*cells[0], row_of(cells, 1), {}});
+    for (const Cells& cells : reply.rows) read.rows.push_back({*cells[0], row_of(cells, 1), {}, false});
     return read;
 }
 
@@ -253,6 +259,8 @@ HandedRead PgLeaseStore::wait_handover(const std::string& id, const std::string&
             one.row.holder = holder;
             one.row.epoch = row.value("epoch", std::uint64_t{0});
             one.row.beat = row.value("beat", std::uint64_t{0});
+            one.told = row.contains("fill_id");
+            one.state.last_fill_id = row.value("fill_id", std::uint64_t{0});
         }
     }
     return read;

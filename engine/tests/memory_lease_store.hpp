@@ -14,7 +14,7 @@
 
 namespace hft::test {
 
-// The functions of migrations 004, 006 and 008 over rows in memory, shared by several engines. Faults are asked for by the test.
+// The functions of migrations 004, 006, 008 and 012 over rows in memory, shared by several engines. Faults are asked for by the test.
 class MemoryRows {
 public:
     struct Stored {
@@ -39,6 +39,8 @@ public:
     std::string refuse_rehearsal;         // what the server says to a handover that is only tried
     std::condition_variable handed;
     std::function<void()> on_handover;  // called as a handover is sent: a fault from then on
+    std::function<void()> on_settle;    // called as the giver asks whether it stands
+    std::atomic<bool> lose_accept{false};  // the taker's claim does not happen, and nobody is told
 };
 
 class MemoryLeaseStore final : public LeaseStore {
@@ -205,7 +207,7 @@ public:
                 s.transfer_id = id;
                 s.armed_id.clear();
                 s.position = item.state;
-                reply.rows.push_back({item.strategy, s.row, item.state});
+                reply.rows.push_back({item.strategy, s.row, item.state, false});
             }
             rows_.transfers[id] = {true, true, to, false};
             rows_.handed.notify_all();
@@ -217,25 +219,35 @@ public:
         if (reply.outcome != LeaseOutcome::acknowledged) reply.rows.clear();
         return reply;
     }
+    LeaseReply settle(const std::string& id) override {
+        if (rows_.on_settle) rows_.on_settle();
+        LeaseReply out = write([&](LeaseReply&) { return rows_.transfers.count(id) != 0; });
+        if (out.outcome == LeaseOutcome::failed && !rows_.fail_write) out.outcome = LeaseOutcome::refused;
+        return out;
+    }
     HandedRead handed(const std::string& id, const std::string& holder) override {
         HandedRead out;
         if (!alive()) return out;
         const std::lock_guard lock(rows_.mutex);
         out.ok = true;
         for (const auto& [name, s] : rows_.rows) {
-            if (s.transfer_id == id && s.row.holder == holder) out.rows.push_back({name, s.row, {}});
+            if (s.transfer_id == id && s.row.holder == holder) out.rows.push_back({name, s.row, s.position, false});
         }
         return out;
     }
     HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override {
         HandoverReply reply;
+        if (rows_.lose_accept) {
+            connected_ = false;
+            return reply;
+        }
         const LeaseReply written = write([&](LeaseReply&) {
             for (const HandoverItem& item : items) {
                 MemoryRows::Stored& s = rows_.rows[item.strategy];
                 if (s.row.killed || s.row.holder != holder || s.row.epoch != item.epoch || s.row.beat != item.beat || s.transfer_id != id)
                     continue;
                 ++s.row.beat;
-                reply.rows.push_back({item.strategy, s.row, s.position});
+                reply.rows.push_back({item.strategy, s.row, s.position, false});
             }
             return true;
         });
@@ -253,7 +265,7 @@ public:
                 if (s.row.holder != holder || s.row.epoch != item.epoch || s.row.beat != item.beat || s.transfer_id != id) continue;
                 s.row.holder.clear();
                 ++s.row.beat;
-                reply.rows.push_back({item.strategy, s.row, s.position});
+                reply.rows.push_back({item.strategy, s.row, s.position, false});
             }
             rows_.transfers[id].returned = true;
             return true;
@@ -269,7 +281,9 @@ public:
             std::unique_lock lock(rows_.mutex);
             if (rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::timeout) return {};
         }
-        return handed(id, holder);
+        HandedRead told = handed(id, holder);
+        for (HandedRow& row : told.rows) row.told = true;
+        return told;
     }
     BudgetRead budget(const std::string& strategy) override {
         if (!alive()) return {};

@@ -88,6 +88,123 @@ TEST(Trading, TheAnswerToAnOldFenceIsNotTheNewOnes) {
     EXPECT_EQ(t.core->view(0).fence.load(), FenceState::pending);
 }
 
+// A fence that went ahead of its lease: the venue has answered, or will; nothing is sent before both are here.
+class FenceAhead : public ::testing::Test {
+protected:
+    void SetUp() override {
+        trader.core->on_venue_up(0, kNoSession);
+        trader.command(Command::Kind::start);
+        trader.command(Command::Kind::enable);
+        state.quantity = from_double(2);
+        state.last_fill_id = 7;
+        trader.command(Command::Kind::fence_ahead, 5, state);
+        trader.turn();
+        ASSERT_EQ(trader.gateway.fences.size(), 1U);
+        EXPECT_EQ(trader.gateway.fences[0].epoch, 5U);
+        EXPECT_EQ(trader.gateway.fences[0].last_fill_id, 7U);
+        trader.core->view(0).right_until = boot_ns() + 3600 * kSecond;
+    }
+    void take() {
+        trader.command(Command::Kind::take, 5, state);
+        trader.turn();
+    }
+    void answer(Quantity position, bool granted = true, std::uint32_t cancelled = 0) {
+        FenceAck ack;
+        ack.strategy = StrategyName("mm");
+        ack.epoch = 5;
+        ack.highest = granted ? 5 : 9;
+        ack.granted = granted;
+        ack.cancelled = cancelled;
+        ack.position = position;
+        trader.core->on_fence_ack(ack);
+        trader.turn();
+    }
+    bool sends() {
+        const std::size_t before = trader.gateway.orders.size();
+        trader.tick();
+        return trader.gateway.orders.size() > before;
+    }
+
+    Trader trader;
+    Position::State state;
+};
+
+TEST_F(FenceAhead, GivesNoRightByItself) {
+    answer(state.quantity);
+    EXPECT_FALSE(sends());
+    EXPECT_NE(trader.core->view(0).fence.load(), FenceState::granted);
+    take();
+    EXPECT_EQ(trader.core->view(0).fence.load(), FenceState::granted);
+    EXPECT_EQ(trader.core->view(0).fence_epoch.load(), 5U);
+    EXPECT_TRUE(sends());
+    EXPECT_EQ(trader.gateway.fences.size(), 1U) << "asked once";
+    EXPECT_EQ(trader.core->view(0).position.load(), state.quantity);
+}
+
+TEST_F(FenceAhead, TheLeaseMayComeFirst) {
+    take();
+    EXPECT_FALSE(sends());
+    EXPECT_EQ(trader.core->view(0).fence.load(), FenceState::pending);
+    answer(state.quantity);
+    EXPECT_TRUE(sends());
+    EXPECT_EQ(trader.gateway.fences.size(), 1U);
+}
+
+TEST_F(FenceAhead, WhatHappenedBehindTheStateIsAskedForAgain) {
+    answer(state.quantity, true, 1);
+    take();
+    EXPECT_FALSE(sends()) << "an order was cancelled by the fence";
+    EXPECT_EQ(trader.gateway.fences.size(), 2U);
+    EXPECT_EQ(trader.gateway.fences[1].last_fill_id, 7U);
+    answer(state.quantity);
+    EXPECT_TRUE(sends());
+}
+
+TEST_F(FenceAhead, AFillThatCameWithItIsBookedWithTheState) {
+    NewOrder foreign;
+    foreign.strategy = StrategyName("mm");
+    foreign.symbol = SymbolName("BTC-USD");
+    foreign.epoch = 4;
+    foreign.seq = 3;
+    foreign.side = Side::buy;
+    foreign.price = from_double(100);
+    foreign.quantity = from_double(1);
+    trader.fill(foreign, from_double(1), from_double(1), 8);
+    answer(from_double(3));
+    take();
+    ASSERT_EQ(trader.gateway.fences.size(), 2U);
+    EXPECT_EQ(trader.gateway.fences[1].last_fill_id, 7U) << "not booked before the state was there";
+    trader.fill(foreign, from_double(1), from_double(1), 8);
+    answer(from_double(3));
+    EXPECT_TRUE(sends());
+    EXPECT_EQ(trader.core->view(0).position.load(), from_double(3));
+    EXPECT_EQ(trader.core->view(0).reconcile.differences.load(), 0U);
+}
+
+TEST_F(FenceAhead, ARefusalIsAskedForAgainByTheTake) {
+    answer(0, false);
+    take();
+    EXPECT_EQ(trader.gateway.fences.size(), 2U);
+    answer(0, false);
+    EXPECT_EQ(trader.core->view(0).fence.load(), FenceState::refused);
+    EXPECT_FALSE(sends());
+}
+
+TEST_F(FenceAhead, IsForgottenWithTheSessionTheDropAndAnotherEpoch) {
+    trader.core->on_venue_lost(0);
+    trader.core->on_venue_up(0, kNoSession);
+    take();
+    EXPECT_EQ(trader.gateway.fences.size(), 2U) << "the answer died with its session";
+    EXPECT_FALSE(sends());
+    trader.command(Command::Kind::drop);
+    trader.command(Command::Kind::fence_ahead, 6, state);
+    trader.command(Command::Kind::take, 7, state);
+    trader.turn();
+    EXPECT_EQ(trader.gateway.fences.size(), 4U);
+    EXPECT_EQ(trader.gateway.fences[3].epoch, 7U);
+    EXPECT_FALSE(sends());
+}
+
 TEST(Trading, ARightThatEndsCancelsWhatIsOpen) {
     Trader t;
     t.grant();

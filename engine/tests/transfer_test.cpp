@@ -205,6 +205,61 @@ TEST_F(Transfer, InDoubtTheGiverStaysFrozenAndTheTakerTakes) {
     expect_no_overlap();
 }
 
+// It stands on a server that no standby follows: the taker may go on, the giver gives nothing up that may come back.
+TEST_F(Transfer, UntilTheHandoverIsSettledTheGiverIsInDoubt) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    std::atomic<bool> away{true};
+    rows_.on_settle = [&] { rows_.lose_write = away.load(); };
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::unavailable);
+    EXPECT_TRUE(stands_still(*blue_));
+    EXPECT_EQ(outcome(*blue_, "t"), "in doubt") << "a row that was only seen takes nothing";
+    away = false;
+    rows_.lose_write = false;
+    EXPECT_TRUE(eventually([&] { return outcome(*blue_, "t") == "done"; })) << outcome(*blue_, "t");
+    EXPECT_TRUE(trades(*green_));
+    rows_.on_settle = nullptr;
+    expect_no_overlap();
+}
+
+// The server dies with the handover and the claim behind it; the taker's fence is at the venue already.
+TEST_F(Transfer, WhatTheTakerFencedAheadOfALostClaimTheGiverClaimsAnew) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    std::map<std::string, MemoryRows::Stored> standby;
+    rows_.lose_accept = true;
+    rows_.on_handover = [&] {
+        const std::lock_guard lock(rows_.mutex);
+        standby = rows_.rows;
+    };
+    rows_.on_settle = [&] {
+        if (standby.empty()) return;
+        ASSERT_TRUE(eventually([&] { return log("fence").size() >= 2; })) << "green did not fence ahead";
+        const std::lock_guard lock(rows_.mutex);
+        rows_.rows = std::exchange(standby, {});
+        rows_.transfers.clear();
+    };
+    EXPECT_NE(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_TRUE(trades(*blue_));
+    EXPECT_TRUE(eventually([&] { return blue_->keeper().primary(); }));
+    EXPECT_EQ(log("fence").back().at("holder").get<std::string>(), "blue/1");
+    EXPECT_GT(log("fence").back().at("epoch").get<std::uint64_t>(), 2U);
+    EXPECT_FALSE(green_->keeper().primary());
+    EXPECT_EQ(green_->sent(), 0U);
+    rows_.on_handover = nullptr;
+    rows_.on_settle = nullptr;
+}
+
+TEST_F(Transfer, TheFenceGoesAheadOfTheClaim) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    rows_.lose_accept = true;
+    ASSERT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::done);
+    EXPECT_TRUE(eventually([&] { return log("fence").back().at("epoch").get<std::uint64_t>() == 2U; }));
+    EXPECT_TRUE(stands_still(*green_)) << "a fence is no right";
+    rows_.lose_accept = false;
+    EXPECT_TRUE(trades(*green_));
+    EXPECT_EQ(log("fence").size(), 2U) << "one fence for each epoch";
+    expect_no_overlap();
+}
+
 // The request never arrived: once a beat of the giver is acknowledged, the handover cannot succeed any more.
 TEST_F(Transfer, ALostHandoverThawsOnceTheRowMoved) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);

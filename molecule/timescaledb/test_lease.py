@@ -89,6 +89,25 @@ def test_the_handover_writes_down_what_it_did_and_a_refused_one_nothing(host) ->
 
 
 @pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(("waits", "commit"), [("true", "on"), ("false", "local")])
+def test_a_handover_leaves_the_wait_for_a_standby_to_the_claim_behind_it(host, waits: str, commit: str) -> None:
+    _ask(host, _arm())
+    handover = _transfer(_items(host, *_STRATEGIES)).replace("')", f"', {waits})")
+    answered = _ask(host, f"{handover}; SHOW synchronous_commit")
+    assert [line for line in answered if line in ("on", "local")] == [commit]
+    assert _ask(host, "SHOW synchronous_commit") == ["on"], "of that transaction alone"
+
+
+@pytest.mark.usefixtures("held")
+def test_settling_waits_behind_the_handover_and_knows_no_other(host) -> None:
+    _ask(host, _arm())
+    assert _ask(host, "SELECT lease_settle('t1')") == []
+    _ask(host, _transfer(_items(host, *_STRATEGIES)).replace("')", "', false)"))
+    assert _ask(host, "SELECT lease_settle('t1'); SHOW synchronous_commit") == ["t1", "on"]
+    assert _ask(host, "SELECT settled FROM engine_transfer WHERE id = 't1'") == ["t"]
+
+
+@pytest.mark.usefixtures("held")
 def test_an_armed_taker_beats_and_says_its_build(host) -> None:
     _ask(host, _arm())
     assert _ask(host, "SELECT lease_arm_beat('t1', 'green/2')") == ["1", "1"]

@@ -123,6 +123,8 @@ extern "C" pgNotify* PQnotifies(pg_conn* connection) {
         PQfreemem(told);
         return nullptr;
     }
+    // From here on the fence may go ahead of the claim.
+    if (told != nullptr) fences = true;
     return told;
 }
 

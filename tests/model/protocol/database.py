@@ -37,6 +37,11 @@ def committed(rules: Rules, state: State, row: Row) -> State:
     return without_dead(rules, state._replace(given=max(state.given, Venue(row.epoch, row.holder))))
 
 
+def carried_out(rules: Rules, state: State, request: Request, row: Row) -> State:
+    """A handover does not wait for the standby: the claim or the question behind it does. Everything else does."""
+    return without_dead(rules, state._replace(row=row)) if request.kind == "handover" else committed(rules, state, row)
+
+
 def without_dead(rules: Rules, state: State) -> State:
     """Late requests whose comparison can never hold again are forgotten: epoch and beat only rise while they can arrive."""
     if not state.late:
@@ -56,8 +61,8 @@ def late_requests(rules: Rules, state: State) -> Iterator[Step]:
         rest = list(state.late)
         rest.remove(one)
         left = state._replace(late=tuple(rest))
-        yield f"the late {one.kind} of {one.by} is carried out", committed(rules, left, row)
-        if state.faults:
+        yield f"the late {one.kind} of {one.by} is carried out", carried_out(rules, left, one, row)
+        if state.faults and one.kind != "handover":
             yield (f"the late {one.kind} of {one.by} is carried out, seen by readers, and on no standby",
                    without_dead(rules, left._replace(row=row, faults=state.faults - 1)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from protocol.database import Step, committed, swap, without_dead
+from protocol.database import Step, carried_out, committed, swap, without_dead
 from protocol.rules import MARGIN, TTL, Rules
 from protocol.state import VACANT, VACATED, Engine, Request, Row, State
 from protocol.venue import accepts, orders_on_the_way, seeing, with_order_under_way
@@ -20,6 +20,7 @@ def steps(rules: Rules, state: State, index: int) -> Iterator[Step]:
     else:
         yield from _asks(rules, state, index)
     if engine.mode == "standby":
+        yield from _fence_ahead(rules, state, index)
         if rules.trade_on_read and state.row.holder == engine.incarnation:
             right = TTL - MARGIN if rules.timed else 0
             yield (f"{engine.incarnation} reads that it holds, and trades",
@@ -84,13 +85,16 @@ def _request(rules: Rules, state: State, index: int) -> Iterator[Step]:
     row = swap(rules, state.row, request)
     if row is None:
         yield from _told(rules, state, index, f"{what} is refused", "refused")
+    elif request.kind == "handover":
+        # Its answer says nothing that the giver could rest on.
+        yield f"{what} is carried out on the primary", carried_out(rules, _with(state, index, request=None), request, row)
     else:
         yield from _told(rules, committed(rules, state, row), index, f"{what} is carried out", "acknowledged")
     if not state.faults:
         return
     unknown = _with(state, index, request=None)._replace(faults=state.faults - 1)
     yield f"{what} is given up waiting for", without_dead(rules, unknown._replace(late=tuple(sorted([*state.late, request]))))
-    if row is not None:
+    if row is not None and request.kind != "handover":
         yield f"{what} is carried out, seen by readers, and on no standby; no answer", without_dead(rules, unknown._replace(row=row))
         yield f"{what} is carried out twice", _with(committed(rules, unknown, row), index, request=None)
 
@@ -116,8 +120,6 @@ def _answered(rules: Rules, state: State, index: int) -> State:
     state = _with(state, index, request=None)
     if request.answer == "refused" or request.kind == "release":
         return state
-    if request.kind == "handover":
-        return _given_up(rules, state, index)
     right = TTL - MARGIN if rules.timed and rules.renewal_from_reply else request.right
     if request.kind == "beat":
         # The beat moved the row: the handover that compares with the beat before can never succeed any more.
@@ -145,6 +147,8 @@ def _holds(rules: Rules, state: State, index: int) -> Iterator[Step]:
     me = engine.incarnation
     if row.epoch > engine.epoch or (row.epoch == engine.epoch and row.holder != me):
         yield f"{me} reads that the row is {row.holder}/{row.epoch}, and gives up", _given_up(rules, state, index)
+        if engine.mode == "doubt" and not engine.request:
+            yield f"{me} is told that its handover stands, and gives up", _given_up(rules, committed(rules, state, row), index)
     if engine.mode == "waiting" and engine.wait == 0:
         yield f"{me} has waited, and trades", _with(state, index, mode="trading")
     elif engine.mode == "fencing":
@@ -174,6 +178,14 @@ def _fence(rules: Rules, state: State, index: int) -> Iterator[Step]:
         refused = _given_up(rules, state, index)
         floor = max(engine.floor, state.venue.epoch)
         yield f"FENCE({engine.epoch}) of {me} is refused, the venue tells {state.venue.epoch}", _with(refused, index, floor=floor)
+
+
+def _fence_ahead(rules: Rules, state: State, index: int) -> Iterator[Step]:
+    """A taker that was told fences while its claim is on its way: no right, and the answer counts once it holds."""
+    me, row = state.engines[index].incarnation, state.row
+    if rules.fence and row.holder == me and row.way == "handed" and (row.epoch, me) != state.venue \
+            and accepts(rules, state.venue, row.epoch, me):
+        yield f"FENCE({row.epoch}) of {me} is granted ahead of its claim", seeing(rules, state, row.epoch, me)
 
 
 def _given_up(rules: Rules, state: State, index: int, request: Request | None = None) -> State:
