@@ -38,7 +38,6 @@ public:
     HandoverReply transfer(const std::string& id, const std::string& from, const std::string& to,
                            const std::vector<HandoverItem>& items) override;
     LeaseReply settle(const std::string& id) override;
-    LeaseReply settle(const std::string& id) override;
     HandedRead handed(const std::string& id, const std::string& holder) override;
     HandoverReply accept(const std::string& id, const std::string& holder, const std::vector<HandoverItem>& items) override;
     HandedRead wait_handover(const std::string& id, const std::string& holder, Nanos limit) override;
