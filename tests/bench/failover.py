@@ -121,7 +121,8 @@ def _losses(kind: str, count: int) -> tuple[Truth, list[float]]:
 
 
 def _rows(log: Truth, host: str) -> dict[str, int]:
-    span = f"BETWEEN {log.first_epoch()} AND {log.last_epoch()}"
+    """A frozen engine that wakes up sends orders under its old epoch: refused, recorded as such, and counted as stale_refused."""
+    span = f"BETWEEN {log.first_epoch()} AND {log.last_epoch()} AND status <> 'rejected'"
     said = asked(host, f"SELECT strategy || ' ' || epoch || ' ' || seq FROM orders WHERE epoch {span}", "hft_db")  # noqa: S608 - numbers
     return log.against(tuple(line.split()) for line in said.splitlines())
 
