@@ -34,6 +34,7 @@ def head(seed: int | None = 0) -> dict:
             "memory_gib": round(memory_kib / 2**20, 1),
             "virt": _said("systemd-detect-virt"),
             "kernel": platform.release(),
+            "load_1m": round(os.getloadavg()[0], 1),
         },
         "versions": {
             "python": platform.python_version(),

@@ -26,11 +26,11 @@ def play(tmp_path):
 
 
 @pytest.fixture
-def database_playbook():
-    """Run a playbook of the collection on the cluster of mol-01 to mol-03: database_playbook("database_upgrade", *options)."""
+def database_playbook(request):
+    """Run a playbook of the collection on the scenario's cluster, mol-01 to mol-03: database_playbook("database_upgrade", *options)."""
 
     def run(name: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return _ansible_playbook(_ROOT / "playbooks" / f"{name}.yml", "-e", f"@{_ROOT}/molecule/timescaledb/variables.yml",
+        return _ansible_playbook(_ROOT / "playbooks" / f"{name}.yml", "-e", f"@{request.path.parent}/variables.yml",
                                  "-e", "database_hosts=mol-01:mol-02:mol-03", *options)
 
     return run

@@ -9,7 +9,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous impo
 # A taker farther behind would make the move as long as it takes to catch up.
 _LAG_LIMIT_BYTES = 16 << 20
 _NOTHING: dict = {"error": "", "say": "", "primary": "", "taker": "", "others": [], "members": [], "system_identifier": "", "move": False,
-                  "packages": [], "behind": [], "takers": []}
+                  "packages": [], "behind": [], "takers": [], "managed": False}
 
 
 def database_switchover(answers: dict, wanted: str = "") -> dict:
@@ -79,16 +79,22 @@ class _Refused(Exception):
 
 def _decision(decide, answers: dict, *wishes: object) -> dict:
     try:
-        found = decide({host: _answered(one) for host, one in answers.items()}, *wishes)
+        answered = {host: _answered(one) for host, one in answers.items()}
+        found = decide(answered, *wishes)
     except _Refused as refused:
         return {**_NOTHING, "error": str(refused)}
-    return {**_NOTHING, "move": True, **found}
+    return {**_NOTHING, "move": True, "managed": _managed(answered), **found}
 
 
 def _answered(one: dict | None) -> dict:
     """An answer; what did not answer counts as silent."""
     one = one or {}
     return one if "state" in one else {"state": "silent", "why": one.get("msg", "host cannot be reached")}
+
+
+def _managed(answers: dict) -> bool:
+    """Patroni decides, and is asked."""
+    return any(one.get("managed_by") == "patroni" for one in answers.values())
 
 
 def _of(answers: dict, *states: str) -> list:
@@ -147,7 +153,8 @@ def _switchover(answers: dict, wanted: str) -> dict:
                        "version first (playbook database_upgrade)")
     others = [host for host in standbys if host != taker]
     silent = _of(answers, "silent")
-    _a_set_after(answers, taker, [primary, *others])
+    if not _managed(answers):  # Patroni makes the set of a new leader
+        _a_set_after(answers, taker, [primary, *others])
     return {"primary": primary, "taker": taker, "others": others, "members": [primary, taker, *others], "system_identifier": system,
             "say": f"from {primary} to {taker}, {lag} bytes behind" + (f"; silent: {', '.join(silent)}" if silent else "")}
 
@@ -173,6 +180,9 @@ def _failover(answers: dict, wanted: str, former: str) -> dict:
         raise _Refused(f"{primaries[0]}: is a running primary; move it with the playbook database_switchover, or stop it first if it must "
                        "not be trusted (systemctl stop postgresql)")
     standbys = _of(answers, "standby")
+    if _managed(answers):
+        return {"members": standbys or _of(answers, "starting"),
+                "say": "Patroni elects the member that has every acknowledged commit; it is waited for"}
     if not standbys:
         raise _Refused("no standby answers: there is nothing to promote; bring one up, or restore a backup (playbook database_restore)")
     if wanted and wanted not in standbys:
@@ -234,6 +244,9 @@ def _degrade(answers: dict, end: bool, lost: list) -> dict:
     for one in lost:
         _known(answers, one, "database_lost")
     primary = _the_primary(answers)
+    if _managed(answers):
+        raise _Refused(f"{primary}: Patroni manages the cluster and holds commits while no standby is there (synchronous_mode_strict); "
+                       "bring a standby back")
     others = [host for host in sorted(answers) if host != primary and answers[host]["state"] != "silent"]
     candidates = parse(answers[primary]["synchronous_standby_names"]).without(primary).names
     silent = [name for name in candidates if name not in [*others, *lost]]

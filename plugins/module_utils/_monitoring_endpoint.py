@@ -1,7 +1,7 @@
 # Copyright: (c) hft.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to hft.ops. One request to Prometheus or Alertmanager, with the login and the authority that the site gives them."""
+"""Private to hft.ops. One request to Prometheus, Alertmanager or Patroni, with the login and the authority that the site gives them."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ class Endpoint:
     password: str = ""
     token: str = ""
     ca: str = ""
+    certificate: str = ""
+    key: str = ""
 
     def answer(self, path: str, method: str = "GET", body: bytes | None = None) -> Answer:
         """What was answered, a refusal as well; raises NoAnswer."""
@@ -52,7 +54,12 @@ class Endpoint:
 
     def _tls(self) -> list[HTTPSHandler]:
         """Reading all authorities of the system takes longer than most queries."""
-        return [HTTPSHandler(context=ssl.create_default_context(cafile=self.ca or None))] if self.url.startswith("https:") else []
+        if not self.url.startswith("https:"):
+            return []
+        context = ssl.create_default_context(cafile=self.ca or None)
+        if self.certificate:
+            context.load_cert_chain(self.certificate, self.key)
+        return [HTTPSHandler(context=context)]
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "Content-Type": "application/json", "Cache-Control": "no-store"}

@@ -25,6 +25,7 @@ except ImportError:
 
 SUPERUSER = "postgres"
 SOCKET_DIRECTORY = "/var/run/postgresql"
+PATRONI_CONFIG = "/etc/patroni/config.yml"
 
 ABSENT = "absent"      # no data directory
 FRESH = "fresh"        # created by initdb, never started: holds nobody's data
@@ -76,6 +77,17 @@ class Cluster:
         """Where the write-ahead log really lies: pg_wal is a link when it has a place of its own."""
         link = self.host.path(f"{self.data_directory}/pg_wal")
         return os.readlink(link) if link.is_symlink() else f"{self.data_directory}/pg_wal"
+
+    @property
+    def managed_by(self) -> str:
+        """Who starts, stops and promotes it: patroni, or empty where that is us."""
+        return "patroni" if self.host.path(PATRONI_CONFIG).exists() else ""
+
+    def refuse_to_disturb_patroni(self) -> None:
+        """What we did behind its back it would undo, or take for a failure."""
+        if self.managed_by:
+            raise HostError(f"{self.unit}: Patroni manages this cluster ({PATRONI_CONFIG}), and alone changes who follows whom; nothing "
+                            "was changed: use the playbooks database_switchover, database_failover and database_rejoin, which ask it")
 
     def state(self) -> str:
         """How the cluster stands, by asking it where it can be asked."""

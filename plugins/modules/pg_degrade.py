@@ -236,7 +236,9 @@ def main() -> None:
     module = AnsibleModule(argument_spec=arguments, supports_check_mode=True)
     plan = Plan(module.check_mode)
     try:
-        Decision(module).plan(plan)
+        decision = Decision(module)
+        decision.cluster.refuse_to_disturb_patroni()
+        decision.plan(plan)
         plan.run()
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **plan.failure())

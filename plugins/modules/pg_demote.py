@@ -137,6 +137,7 @@ def main() -> None:
         drop_slots(cluster, given["drop_slots"])
 
     try:
+        cluster.refuse_to_disturb_patroni()
         state = cluster.state()
         if state not in (PRIMARY, STANDBY):
             raise HostError(f"{cluster.unit}: is {state}, not a primary; see database_rejoin for one that died")

@@ -347,6 +347,7 @@ def main() -> None:
     member = Member(module)
     plan = Plan(module.check_mode)
     try:
+        member.cluster.refuse_to_disturb_patroni()
         _plan(member, plan)
         plan.run()
     except HostError as wrong:

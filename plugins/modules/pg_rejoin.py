@@ -199,6 +199,7 @@ def main() -> None:
     cluster, following = outdated.cluster, outdated.following
     plan = Plan(module.check_mode)
     try:
+        cluster.refuse_to_disturb_patroni()
         state = cluster.state()
         if not outdated.follows():
             identity = outdated.refuse(state)

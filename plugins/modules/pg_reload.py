@@ -72,7 +72,7 @@ pending_restart:
   type: list
   elements: str
 overridden:
-  description: Settings of O(files) that do not count because a later file sets them again, with that file.
+  description: Settings of O(files) that do not count because a later file sets them to another value, with that file.
   returned: always
   type: dict
 differences:
@@ -102,7 +102,7 @@ WHERE error IS NOT NULL AND sourcefile IS NOT NULL
 _WRONG_RULES = "SELECT file_name AS file, line_number AS line, error FROM pg_hba_file_rules WHERE error IS NOT NULL"
 _OVERRIDDEN = """
 SELECT lost.name, won.sourcefile AS file FROM pg_file_settings lost
-JOIN pg_file_settings won ON won.name = lost.name AND won.seqno > lost.seqno
+JOIN pg_file_settings won ON won.name = lost.name AND won.seqno > lost.seqno AND won.setting IS DISTINCT FROM lost.setting
 WHERE lost.sourcefile = ANY(%s) AND won.sourcefile <> ALL(%s) ORDER BY won.seqno
 """
 

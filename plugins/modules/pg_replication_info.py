@@ -50,6 +50,10 @@ state:
   returned: always
   type: str
   sample: primary
+managed_by:
+  description: V(patroni) where Patroni starts, stops and promotes this cluster, otherwise empty.
+  returned: always
+  type: str
 standby_signal:
   description: Whether the data directory is marked as a standby's, also when the server is stopped.
   returned: always
@@ -201,7 +205,7 @@ def information(cluster: Cluster) -> dict[str, Any]:
     found: dict[str, Any] = {
         "state": cluster.state(), "standby_signal": cluster.standby_signal, "system_identifier": "", "timeline": 0,
         "server_version": "", "data_checksums": False, "synchronous_standby_names": "", "standbys": [], "slots": [], "follows": "",
-        "upstream": {},
+        "upstream": {}, "managed_by": cluster.managed_by,
     }
     if found["state"] in (PRIMARY, STANDBY):
         with cluster.session() as cursor:

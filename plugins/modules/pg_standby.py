@@ -145,6 +145,7 @@ def main() -> None:
     plan = Plan(check_mode=module.check_mode)
     outcome: dict[str, Any] = {"action": "none", "system_identifier": ""}
     try:
+        standby.cluster.refuse_to_disturb_patroni()
         state = standby.cluster.state()
         standby.refuse_what_is_not_ours(state)
         new_password = plan.file(host.owned_file(standby.upstream.passfile), standby.upstream.passfile_line(standby.password), 0o600,

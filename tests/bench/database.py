@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import json
 import random
-import statistics
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from typing import Any, Self
 
 import yaml
 from conclusion import conclude
+from distributions import distribution
 from lab_hosts import asked
 from place import Place
 
@@ -122,14 +122,14 @@ def moved(name: str, *arguments: str) -> playbook.Run:
     return playbook.must(name, *arguments, record=f"bench_{name}", show=False)
 
 
-def _lag(host: str, stop: threading.Event) -> list[int]:
-    """Bytes of WAL that the standbys have not replayed, sampled while the load runs."""
-    samples: list[int] = []
+def _lag(host: str, stop: threading.Event) -> list[tuple[int, float]]:
+    """What the standbys have not replayed, sampled while the load runs: bytes of WAL, and the milliseconds that the server measured."""
+    samples: list[tuple[int, float]] = []
     while not stop.wait(0.2):
-        text = asked(host, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint FROM pg_stat_replication "
-                           "WHERE state = 'streaming'")
-        samples += [int(line) for line in text.splitlines() if line]
-    return sorted(samples)
+        text = asked(host, "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint, "
+                           "coalesce(extract(epoch FROM replay_lag) * 1000, 0)::float8 FROM pg_stat_replication WHERE state = 'streaming'")
+        samples += [(int(bytes_), float(ms)) for bytes_, ms in (line.split("|") for line in text.splitlines() if line)]
+    return samples
 
 
 def ingest(database: Database, size: Size) -> dict[str, Any]:
@@ -148,7 +148,8 @@ def ingest(database: Database, size: Size) -> dict[str, Any]:
            "peer": {"name": "one INSERT a row, one connection", "rows_per_s": round(peer.result["rows_per_s"]),
                     "ratio": round(ours.result["rows_per_s"] / peer.result["rows_per_s"], 1)}}
     if lag:
-        out["replay_lag_bytes"] = {"n": len(lag), "p50": int(statistics.median(lag)), "p99": lag[int(len(lag) * 0.99)], "max": lag[-1]}
+        out["replay_lag_bytes"] = distribution([bytes_ for bytes_, _ in lag])
+        out["lag_ms"] = distribution([ms for _, ms in lag])
     return out
 
 

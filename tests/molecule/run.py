@@ -19,7 +19,7 @@ from stage_runner import junit
 _ROOT = Path(__file__).resolve().parents[2]
 _OUT = Path(os.environ.get("STAGE_JUNIT", _ROOT / "build" / "junit" / "molecule"))
 # Four minutes of their own, for what changes seldom.
-_LONG = {"backup"}
+_LONG = {"backup", "patroni"}
 _RECORDS = _ROOT / "build" / "record" / "molecule"
 
 

@@ -206,3 +206,17 @@ def test_the_primary_is_the_one_member_that_says_so() -> None:
     assert database_primary({"a": {"state": "standby"}, "b": {"state": "primary"}, "c": None}) == "b"
     assert database_primary({"a": {"state": "primary"}, "b": {"state": "primary"}}) == ""
     assert database_primary({"a": {"msg": "no route"}}) == ""
+
+
+def _managed(answers: dict) -> dict:
+    return {host: {**one, "managed_by": "patroni", "synchronous_standby_names": ""} if one else one for host, one in answers.items()}
+
+
+def test_where_patroni_decides_it_is_asked_and_no_set_is_held_against_it() -> None:
+    found = database_switchover(_managed(_cluster()))
+    assert (found["error"], found["taker"], found["managed"]) == ("", "p2", True)
+    assert database_switchover(_cluster())["managed"] is False
+    found = database_failover(_managed(_cluster(db=None)))
+    assert (found["error"], found["members"], found["managed"]) == ("", ["p1", "p2"], True)
+    assert "is a running primary" in database_failover(_managed(_cluster()))["error"]
+    assert "Patroni manages the cluster" in database_degrade(_managed(_cluster()))["error"]
