@@ -29,9 +29,9 @@ class Patroni:
     """One member's API; a change needs the certificate of a member."""
 
     def __init__(self, given: dict[str, Any]) -> None:
-        tls = {name: given[name] for name in ("ca", "certificate", "key")}
-        self._asked = Endpoint(given["url"], 5, **tls)
-        self._told = Endpoint(given["url"], _MOVE_TIMEOUT_S, **tls)
+        self._tls = {name: given[name] for name in ("ca", "certificate", "key")}
+        self._asked = Endpoint(given["url"], 5, **self._tls)
+        self._told = Endpoint(given["url"], _MOVE_TIMEOUT_S, **self._tls)
         self._wait_s = given["wait_s"]
 
     def settings(self) -> dict[str, Any]:
@@ -42,9 +42,19 @@ class Patroni:
         return self._document("/cluster").get("members", [])
 
     def leader(self) -> dict[str, Any]:
-        """The member that leads and takes writes, on a timeline that it told; empty while there is none."""
+        """The member that leads and takes writes, on a timeline that it told; empty while there is none.
+
+        It says so itself: of one that died the others tell the best for as long as its key lives.
+        """
         leads = {"role": "leader", "state": "running"}
-        return next((one for one in self.members() if leads.items() <= one.items() and one.get("timeline")), {})
+        found = next((one for one in self.members() if leads.items() <= one.items() and one.get("timeline")), {})
+        return found if found and self._is_primary(found["api_url"]) else {}
+
+    def _is_primary(self, api_url: str) -> bool:
+        try:
+            return Endpoint(api_url.rsplit("/", 1)[0], 2, **self._tls).answer("/primary").code == 200
+        except NoAnswer:
+            return False
 
     def replace_settings(self, settings: dict[str, Any]) -> None:
         self._tell("PUT", "/config", settings)

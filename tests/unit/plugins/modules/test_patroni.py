@@ -17,6 +17,7 @@ from ansible_collections.hft.ops.plugins.modules import patroni_leader, patroni_
 
 _SETTINGS = {"ttl": 20, "loop_wait": 5, "synchronous_mode": "quorum", "synchronous_mode_strict": True,
              "postgresql": {"use_slots": True, "parameters": {"max_connections": 100}}}
+_NOBODY = "http://127.0.0.1:9/patroni"
 _ROLES = {"m1": ("leader", "running"), "m2": ("quorum_standby", "streaming"), "m3": ("replica", "streaming")}
 
 
@@ -24,8 +25,11 @@ class _Played(BaseHTTPRequestHandler):
     """Patroni 4.0.7, as far as the modules ask it."""
 
     def do_GET(self) -> None:
-        members = [{"name": name, "role": role, "state": state, "timeline": 2} for name, (role, state) in self.server.roles.items()]
-        self._answer(200, {"members": members, "scope": "hft"} if self.path == "/cluster" else self.server.settings)
+        here = f"http://127.0.0.1:{self.server.server_port}/patroni"
+        members = [{"name": name, "role": role, "state": state, "timeline": 2, "api_url": here if name not in self.server.dead else _NOBODY}
+                   for name, (role, state) in self.server.roles.items()]
+        found = {"/cluster": {"members": members, "scope": "hft"}, "/config": self.server.settings, "/primary": {}}
+        self._answer(200, found[self.path])
 
     def do_PUT(self) -> None:
         self.server.settings = self._told()
@@ -57,6 +61,7 @@ class _Played(BaseHTTPRequestHandler):
 def patroni() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Played)
     server.roles, server.settings, server.told, server.refuses = dict(_ROLES), dict(_SETTINGS), [], ""
+    server.dead = set()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -123,7 +128,9 @@ def test_what_patroni_refuses_is_told_in_its_words(patroni: Any, run: Callable) 
 
 def test_a_leader_is_waited_for(patroni: Any, run: Callable) -> None:
     assert run(patroni_leader)["leader"] == "m1"
-    patroni.roles["m1"] = ("leader", "stopped")
+    patroni.dead = {"m1"}  # and its key lives on
+    assert "a leader that takes writes: not within 0 s" in run(patroni_leader)["msg"]
+    patroni.dead, patroni.roles["m1"] = set(), ("leader", "stopped")
     assert "a leader that takes writes: not within 0 s" in run(patroni_leader)["msg"]
     assert "nobody leads" in run(patroni_leader, taker="m2")["msg"]
     assert run(patroni_leader, check=True)["leader"] == ""
