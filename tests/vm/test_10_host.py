@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from conftest import Machine
+from state import LEFT, differing, state
 
 from lab import playbook
 
@@ -21,42 +20,18 @@ def test_host_is_what_the_rest_stands_on(machine: Machine) -> None:
     assert "-rt-" not in machine.boots()[-1]
 
 
-_STATE = ("find /etc /boot /usr/local -type f -exec sha256sum {} + | awk '{print $2, $1}'; "
-          "systemctl list-unit-files --no-legend | awk '{print $1, $2}'; sysctl --all 2> /dev/null | sed 's/ = / /'")
-# What an undo leaves, and why.
-_LEFT = {
-    r"/etc/(passwd|group|shadow|gshadow|subuid|subgid)-?": "accounts stay",
-    r"/etc/(chrony|logrotate\.d|init\.d|ppp|dhcp|NetworkManager)/.*|/etc/default/chrony": "files of a package that was removed",
-    r"/etc/ld\.so\.cache|/boot/initrd\.img.*|/boot/grub/grubenv": "written anew by their own tools",
-    r"(fs\.(dentry-state|file-nr|quota\.|inode-(nr|state))|kernel\.(ns_last_pid|random|pty\.nr|sched_domain))\S*": "counted by the kernel",
-    r"net\.\S*(netfilter|tcp_mem|udp_mem|ipfrag|mtu_expires)\S*|vm\.(admin|user)_reserve_kbytes": "measured by the kernel at its start",
-    r"net\.core\.netdev_rss_key": "drawn by the kernel at its start",
-}
-
-
-def _state(machine: Machine) -> dict[str, str]:
-    lines = (line.partition(" ") for line in machine.guest.shell(_STATE).splitlines())
-    return {name: value for name, _space, value in lines}
-
-
-def _differing(before: dict[str, str], after: dict[str, str]) -> dict[str, tuple]:
-    """What differs and is not on the list of what is left."""
-    found = {name: (before.get(name), after.get(name)) for name in sorted({*before, *after}) if before.get(name) != after.get(name)}
-    return {name: values for name, values in found.items() if not any(re.fullmatch(pattern, name) for pattern in _LEFT)}
-
-
 @pytest.fixture(scope="module")
 def audit(machine: Machine) -> tuple[playbook.Run, dict, dict]:
     """host_audit.yml on the bare host, with fingerprints of before and after."""
-    before = _state(machine)
+    before = state(machine.guest)
     done = machine.play("host_audit", "audit")
-    return done, before, _state(machine)
+    return done, before, state(machine.guest)
 
 
 def test_audit_changes_nothing(audit: tuple[playbook.Run, dict, dict]) -> None:
     done, before, after = audit
     assert done.rc == 0, done.output
-    assert not _differing(before, after)
+    assert not differing(before, after)
 
 
 def test_audit_shows_every_layer(machine: Machine, audit: tuple[playbook.Run, dict, dict]) -> None:
@@ -147,6 +122,6 @@ def test_entry_that_cannot_boot_falls_back_by_itself(machine: Machine) -> None:
 def test_undo_and_its_reboot_bring_the_old_state_back(machine: Machine, audit: tuple[playbook.Run, dict, dict]) -> None:
     done = machine.play("host_undo", "undo", host_hosts="hft-vm-01")
     assert done.rc == 0, done.output[-6000:]
-    print("left on purpose:", *(f"{pattern}: {why}" for pattern, why in _LEFT.items()), sep="\n  ")
+    print("left on purpose:", *(f"{pattern}: {why}" for pattern, why in LEFT.items()), sep="\n  ")
     assert "-rt-" not in machine.boots()[-1]
-    assert not _differing(audit[1], _state(machine))
+    assert not differing(audit[1], state(machine.guest))
