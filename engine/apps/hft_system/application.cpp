@@ -185,9 +185,9 @@ void Application::kill_by_signal() {
 }
 
 RoleAnswer Application::clear_kill(const std::string& reason, const std::string& strategy) {
-    if (!kill_switch_.state(strategy).latched) return {};
+    // Also where nothing is latched here: rows that another engine latched, one that is gone perhaps, are cleared through any.
     RoleAnswer answer = keeper_->clear_kill(strategy);
-    if (answer.outcome != RoleOutcome::done) return answer;
+    if (answer.outcome != RoleOutcome::done || !kill_switch_.state(strategy).latched) return answer;
     if (std::string error = kill_switch_.clear(strategy); !error.empty()) return {RoleOutcome::unavailable, error, {}, {}};
     std::atomic<bool>& flag = killed(strategy);
     const bool of_all = &flag == &core_->hot().killed;
