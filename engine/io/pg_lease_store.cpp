@@ -262,6 +262,8 @@ HandedRead PgLeaseStore::wait_handover(const std::string& id, const std::string&
             one.told = row.contains("fill_id");
             one.state.last_fill_id = row.value("fill_id", std::uint64_t{0});
         }
+        // The first says most.
+        break;
     }
     return read;
 }
