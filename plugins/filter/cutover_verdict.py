@@ -26,7 +26,7 @@ def cutover_verdict(transfer: dict, decision: dict, watch: dict, analysis: dict,
         return _way_back(measured, giver, back)
     if unmeasured:
         return judged("failed", joined(transfer["problem"], unmeasured),
-                       f"nothing was measured, so nothing was moved: look at {taker}, then rollback.yml if you want it back")
+                      f"nothing was measured, so nothing was moved: look at {taker}, then rollback.yml if you want it back")
     late = f" (its proof came late: {transfer['problem']})" if transfer["problem"] else ""
     return {**judged("done", "", f"{giver} is warm for rollback.yml"), "say": f"{taker} trades{late}; {giver} is warm for rollback.yml"}
 
@@ -38,7 +38,7 @@ def _way_back(measured: str, giver: str, back: dict | None) -> dict:
     if back["verdict"] in ("done", "nothing"):
         return judged("rolled_back", measured, f"trading was moved back to {giver}")
     return judged("failed", f"{measured}; the way back: {back['problem']}",
-                   "killswitch.yml stops everything, rollback.yml tries again, status.yml tells who holds")
+                  "killswitch.yml stops everything, rollback.yml tries again, status.yml tells who holds")
 
 
 def _measured(watch: dict, analysis: dict) -> str:
