@@ -19,6 +19,8 @@ constexpr Nanos kBrief = 20'000;
 constexpr Nanos kArmedAge = kSecond;
 constexpr Nanos kArmedBeat = 300 * kMillisecond;
 constexpr Nanos kArmedLook = 10 * kMillisecond;
+// A giver that has handed over leaves the log to the taker's claim for so long: nobody trades until that is through.
+constexpr Nanos kSettlePause = 10 * kMillisecond;
 
 std::string engine_of(const std::string& holder) { return holder.substr(0, holder.find('/')); }
 
@@ -447,7 +449,10 @@ RoleAnswer LeaseKeeper::hand_over(const TransferRequest& request, const std::vec
         entries_[indices[n]].machine.on_transfer_sent();
     }
     const HandoverReply reply = store_.transfer(request.id, settings_.holder, taker, items);
-    if (reply.outcome == LeaseOutcome::acknowledged) step(request.id, "committed");
+    if (reply.outcome == LeaseOutcome::acknowledged) {
+        step(request.id, "committed");
+        std::this_thread::sleep_for(std::chrono::nanoseconds(kSettlePause));
+    }
     // The taker is at work already. This engine gives up only what cannot come back: until then it is in doubt.
     const LeaseReply settled = reply.outcome == LeaseOutcome::acknowledged ? store_.settle(request.id) : LeaseReply{};
     const Nanos replied = boot_ns();
