@@ -19,6 +19,7 @@ _PLACES = {
     "scenario": ("molecule",),
     "lab": ("tests/integration", "tests/chaos", "lab"),
     "virtual host": ("tests/vm",),
+    "other project": ("tests/consumer",),
 }
 # A call with the playbook's name, its file, or its full name on a command line.
 _CALL = r"""(?:run|play|playbook)\(\s*["']{name}["']|playbooks/{name}\.yml|["' ]hft\.ops\.{name}["'](?!\}})"""
@@ -27,8 +28,8 @@ _HEADER = """\
 
 Made of what the tests run by `tests/gates/support_page.py`; a gate holds this page against them. **Proven** is what a test
 does on real hosts: a *scenario* (check on a bare host, the run, a second run that changes nothing, what the host itself says
-afterwards), the *lab* (five hosts that trade on the paper venue), and a *virtual host* with a kernel and a boot loader
-of its own. A playbook that is a part of another is proven with it.
+afterwards), the *lab* (five hosts that trade on the paper venue), a *virtual host* with a kernel and a boot loader of its own,
+and *another project* that has nothing but the built archive. A playbook that is a part of another is proven with it.
 **Believed** is what should work and is run by no test as a whole. On which systems: [README](../README.md#supported-systems).
 """
 
@@ -67,8 +68,9 @@ def _users(role: str) -> list[str]:
 
 
 def _roles_text(place: str) -> str:
-    """All that a place's playbooks say."""
-    return _with_parts(_joined(_run_in(place)))
+    """All that a place's playbooks say; of another project its own too."""
+    own = "".join(source.read_text() for source in sorted((_ROOT / "tests" / "consumer" / "project").rglob("*.yml")))
+    return _with_parts(_joined(_run_in(place))) + (own if place == "other project" else "")
 
 
 def run_by_tests() -> set[str]:
