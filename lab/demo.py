@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""python -m lab.demo: from nothing to an engine that trades on the paper venue, with the proof printed."""
+"""python -m lab.demo: from nothing to an engine that trades on the paper venue, with the proof printed; then a release and the way back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import sys
 
-from lab import machine, playbook
+from lab import machine, next_release, playbook
 from lab.__main__ import up
 from lab.failure import LabError
 from lab.paths import BUILD, INVENTORY
@@ -33,8 +33,9 @@ def demo() -> dict:
             site = playbook.must("site", record="site_again", show=False)
             if site.changed:
                 raise LabError(f"the second site.yml changed {site.changed} things; read build/record/site_again.jsonl")
-    with progress.phase("transfer", f"transfer.yml: trading moves to {_OTHER}, while orders flow"):
-        there = playbook.must("transfer", "-e", f"transfer_to={_OTHER}")
+    with progress.phase("cutover", f"cutover.yml: the next release, on {_OTHER}, while orders flow"):
+        there = playbook.must("cutover", "-e", json.dumps(_cutover()))
+        next_release.remove()
     with progress.phase("rollback", f"rollback.yml: and back to {_ENGINE}"):
         back = playbook.must("rollback", "-e", f"rollback_to={_ENGINE}")
     result.update(
@@ -46,6 +47,12 @@ def demo() -> dict:
     )
     (BUILD / "demo.json").write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+def _cutover() -> dict:
+    """Its page is in build/record; watched for a short while, as this is no market."""
+    return {"engine_build_source": str(next_release.source()), "cutover_to": _OTHER, "cutover_bake_s": 5,
+            "cutover_record_dir": str(BUILD / "record")}
 
 
 def _moved(run: playbook.Run) -> str:

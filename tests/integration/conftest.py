@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import credentials, docker_engine, hosts, image, inventory, playbook
+from lab import next_release as another_release
 from lab.paths import BUILD, INVENTORY, ROOT
 
 
@@ -98,10 +98,5 @@ def demo(check_run: playbook.Run) -> dict:
 @pytest.fixture(scope="session")
 def next_release(demo: dict) -> Iterator[str]:
     """Source of a release that differs from the one that trades."""
-    tree = BUILD / "next"
-    shutil.rmtree(tree, ignore_errors=True)
-    shutil.copytree(ROOT / "engine", tree, ignore=shutil.ignore_patterns("build"))
-    with (tree / "README.md").open("a") as text:
-        text.write("\nThe next release.\n")
-    yield str(tree)
-    shutil.rmtree(tree, ignore_errors=True)
+    yield str(another_release.source())
+    another_release.remove()
