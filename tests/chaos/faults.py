@@ -271,6 +271,35 @@ def _standbys_away(scene: Scene) -> None:
         signal_unit(host, DATABASE_UNIT, "STOP")
 
 
+def _streams_cut(scene: Scene) -> None:
+    """The handover is on the primary alone: no standby hears of it."""
+    for host in (scene.giver, scene.taker):
+        scene.kept[host] = asked(host, "SHOW primary_conninfo")
+        setting(host, "primary_conninfo", "")
+
+
+def _handover_lost(scene: Scene) -> None:
+    time.sleep(1)
+    docker("kill", scene.primary)
+    for host in (scene.giver, scene.taker):
+        if asked(host, f"SELECT count(*) FROM engine_transfer WHERE id = '{scene.name}'", "hft_db") != "0":  # noqa: S608
+            raise LabError(f"{host}: has the handover, so nothing was lost: this case shows nothing")
+        setting(host, "primary_conninfo", scene.kept[host])
+    _fail_over(scene)
+
+
+def _second_primary(scene: Scene) -> None:
+    """Somebody has a standby promoted while the primary lives."""
+    scene.second = playbook_run("database_failover")
+    time.sleep(2)
+
+
+def _is_refused(scene: Scene) -> None:
+    _wait_for_second(scene)
+    if scene.second is not None and scene.second.returncode == 0:
+        raise LabError("a promotion beside a primary that lives was not refused")
+
+
 def _crash_without_standbys(scene: Scene) -> None:
     time.sleep(1)
     signal_unit(scene.primary, DATABASE_UNIT, "KILL")
@@ -305,6 +334,30 @@ def _restore_configuration(scene: Scene) -> None:
     on(scene.taker, f"mv {_CONFIGURATION}.kept {_CONFIGURATION}")
 
 
+_HOME = "/opt/hft_system"
+
+
+def _two_releases(scene: Scene) -> None:
+    """Both sides have every release that one of them has."""
+    for one, other in ((scene.giver, scene.taker), (scene.taker, scene.giver)):
+        packed = subprocess.run(["docker", "exec", one, "tar", "-C", f"{_HOME}/releases", "-c", "."], capture_output=True, check=True)
+        unpack = ["docker", "exec", "-i", other, "tar", "-C", f"{_HOME}/releases", "-x", "--skip-old-files"]
+        subprocess.run(unpack, input=packed.stdout, check=True)
+    releases, current = on(scene.taker, f"ls {_HOME}/releases").split(), on(scene.taker, f"basename $(readlink {_HOME}/current)").strip()
+    if len(releases) < 2:
+        raise LabError(f"{scene.taker}: has no release but {current}; `make demo` leaves two")
+    scene.kept.update(current=current, other=next(one for one in releases if one != current))
+
+
+def _run_release(host: str, release: str) -> None:
+    on(host, f"ln -sfn releases/{release} {_HOME}/current; systemctl restart {phase_stop.UNIT}")
+
+
+def _own_release(scene: Scene) -> None:
+    time.sleep(_AWAY_S)
+    _run_release(scene.taker, scene.kept["current"])
+
+
 def _fail_over_from_full(scene: Scene) -> None:
     playbook.must("database_failover", record="chaos_failover", show=False)
     log_disk_back(scene.primary)
@@ -336,6 +389,9 @@ FAULTS: dict[str, Fault] = {
                                   before=lambda scene: small_log_disk(scene.primary)),
     "database clock an hour ahead": _clock_off(3600),
     "database clock an hour behind": _clock_off(-3600),
+    "handover lost with the primary": Fault(_streams_cut, _handover_lost),
+    "promotion beside a primary that lives": Fault(_second_primary, _is_refused),
+    "taker on another build": Fault(lambda scene: _run_release(scene.taker, scene.kept["other"]), _own_release, before=_two_releases),
     "half a configuration": Fault(_spoil_configuration, _restore_configuration),
 }
 

@@ -9,6 +9,7 @@
 // giver: rehearsed (nothing frozen yet), drain (before the first cancel), hand_over (before the statement), handed_over (sent, no answer
 // read) taker: claim (before the statement), claimed (sent, no answer read), fence (before the frame), fenced (sent, no answer read),
 //        first_order (before the frame)
+// either: order (checked, before the frame; whatever else goes on)
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -133,6 +134,7 @@ extern "C" ssize_t send(int socket, const void* bytes, size_t size, int flags) {
     const auto* frames = static_cast<const unsigned char*>(bytes);
     if (drains && carries(frames, size, kCancel) && drains.exchange(false)) at("drain");
     if (begins && carries(frames, size, kNewOrder) && begins.exchange(false)) at("first_order");
+    if (carries(frames, size, kNewOrder)) at("order");
     const bool fence = fences && carries(frames, size, kFence) && fences.exchange(false);
     if (fence) at("fence");
     const ssize_t sent = next(socket, bytes, size, flags);

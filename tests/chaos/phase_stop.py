@@ -14,6 +14,8 @@ from lab.failure import LabError
 
 GIVER_POINTS = ("rehearsed", "drain", "hand_over", "handed_over")
 TAKER_POINTS = ("claim", "claimed", "fence", "fenced", "first_order")
+# Of whoever trades: between the check of its right and the frame.
+ORDER = "order"
 UNIT = "hft_system"
 
 _SOURCE = Path(__file__).with_suffix(".cpp")

@@ -49,7 +49,9 @@ _ALONE = (("hand_over", "backend stalled"), ("hand_over", "notification dropped"
           ("rehearsed", "second operator"), ("claim", "second operator"), ("drain", "kill switch"), ("handed_over", "kill switch"),
           ("first_order", "kill switch"), ("handed_over", "primary lost and a standby promoted"),
           ("hand_over", "commit waits, then the primary crashes"), ("hand_over", "disk of the log full"),
-          ("hand_over", "database clock an hour ahead"), ("claim", "database clock an hour behind"), ("rehearsed", "half a configuration"))
+          ("hand_over", "database clock an hour ahead"), ("claim", "database clock an hour behind"), ("rehearsed", "half a configuration"),
+          (phase_stop.ORDER, "giver freeze"), ("first_order", "taker freeze"), ("handed_over", "promotion beside a primary that lives"),
+          ("rehearsed", "taker on another build"), ("hand_over", "handover lost with the primary"))
 
 
 @dataclass
@@ -120,7 +122,7 @@ def one(point: str, fault_name: str, number: str) -> Case:
     if len(trading) != 1:
         raise LabError(f"expected one engine that trades before the case, found {', '.join(trading) or 'none'}")
     case.giver, taker = trading[0], next(host for host in _ENGINES if host != trading[0])
-    stopped = case.giver if point in phase_stop.GIVER_POINTS else taker
+    stopped = taker if point in phase_stop.TAKER_POINTS else case.giver
     log, before = Truth(int(on(VENUE, f"stat -c %s {_LOG}"))), _rows(primary)
     time.sleep(1)
     with tempfile.TemporaryDirectory(prefix="hft-chaos-") as control_dir:
@@ -279,8 +281,8 @@ def run(cases: list[tuple[str, str]], seed: int) -> dict[str, Any]:
                 case = one(point, fault, f"{prefix}-{number}")
                 _count(result, case)
                 print(f"==> {number + 1}/{len(cases)} {json.dumps(asdict(case))}", flush=True)
-    except LabError as failure:
-        result["ended_by"] = str(failure)
+    except (LabError, KeyboardInterrupt) as failure:
+        result["ended_by"] = str(failure) or "interrupted"
     return result
 
 
@@ -319,8 +321,8 @@ def main() -> int:
     cases = [tuple(given.only.split(":", 1))] if given.only else list(SHORT) if given.short else drawn(given.seed)[given.first:]
     cases = cases[:given.count]
     for point, fault in cases:
-        if point not in _POINTS or fault not in FAULTS:
-            words.error(f"{point}:{fault}: expected one of {', '.join(_POINTS)} and one of {', '.join(FAULTS)}")
+        if point not in (*_POINTS, phase_stop.ORDER) or fault not in FAULTS:
+            words.error(f"{point}:{fault}: expected one of {', '.join((*_POINTS, phase_stop.ORDER))} and one of {', '.join(FAULTS)}")
     docker_engine.ensure()
     result = run(cases, given.seed)
     return conclude(result, _RESULT, missed(result, min(len(cases), 60)))
