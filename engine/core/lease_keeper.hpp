@@ -43,6 +43,8 @@ struct LeaseKeeperPorts {
     std::function<void(const Command&)> command;                   // to the hot thread
     std::function<std::uint64_t(const std::string&)> venue_epoch;  // highest the venues told for a strategy
     std::function<bool()> journal_empty;                           // every fact is in the database
+    // For at most so long facts stay in the journal; returns between two batches. 0: they flow again.
+    std::function<void(Nanos at_most)> journal_rest;
     std::function<void(const char* level, const std::string& text, const std::string& strategy)> report;
 };
 

@@ -36,6 +36,7 @@ RoleAnswer LeaseKeeper::transfer(const TransferRequest& request) {
     return ask("transfer " + request.id, [this, request] {
         transferring_ = true;
         RoleAnswer answer = carry_out_transfer(request);
+        ports_.journal_rest(0);
         transferring_ = false;
         return answer;
     });
@@ -275,6 +276,8 @@ RoleAnswer LeaseKeeper::carry_out_transfer(const TransferRequest& request) {
     RoleAnswer answer = check_transfer(request, indices, taker);
     if (answer.outcome != RoleOutcome::done) return answer;
     given_.reset();
+    // While everything trades: a batch that writes positions holds their lease rows until a standby has it, and the handover would wait.
+    ports_.journal_rest(2 * request.drain + kSettlePause);
     record(request.id, "giver", "under way", "to " + taker, indices);
     for (const std::size_t i : indices) {
         entries_[i].transfer = request.id;

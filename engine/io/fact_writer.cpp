@@ -139,6 +139,12 @@ Nanos FactWriter::oldest_ns() const noexcept {
     return since == 0 || empty() ? 0 : boot_ns() - since;
 }
 
+void FactWriter::rest(Nanos at_most) {
+    rest_until_ = at_most == 0 ? 0 : boot_ns() + at_most;
+    if (at_most == 0) return;
+    for (const Nanos end = boot_ns() + kRestWait; writing_ && boot_ns() < end;) std::this_thread::sleep_for(std::chrono::microseconds(100));
+}
+
 void FactWriter::run(const std::atomic<bool>& stop, Nanos grace) {
     Nanos stop_at = 0;
     Nanos backoff = 0;
@@ -163,7 +169,10 @@ void FactWriter::run(const std::atomic<bool>& stop, Nanos grace) {
         std::string error;
         if (!connection_.connected()) error = connection_.connect();
         connected_ = connection_.connected();
-        if (error.empty() && (count != 0 || !cold.empty())) {
+        // Raised before the look at the rest: whoever asks for one either finds this batch under way or has it wait.
+        writing_ = true;
+        const bool rests = boot_ns() < rest_until_ && stop_at == 0;
+        if (error.empty() && !rests && (count != 0 || !cold.empty())) {
             error = write(count, cold);
             if (error.empty()) {
                 ring_.release(count);
@@ -176,6 +185,7 @@ void FactWriter::run(const std::atomic<bool>& stop, Nanos grace) {
                 connected_ = false;
             }
         }
+        writing_ = false;
         if (!error.empty()) {
             if (error != last_error) report_("warning", "facts wait for the database: " + error);
             backoff = std::clamp<Nanos>(2 * backoff, kShortestPause, kLongestPause);

@@ -33,8 +33,13 @@ public:
 
     // Until stop is set and what was in the ring then is written, or the grace time is over.
     void run(const std::atomic<bool>& stop, Nanos grace);
+    // Any thread: for at most so long nothing is written; returns between two batches, or once it waited kRestWait for one. 0: go on.
+    void rest(Nanos at_most);
     // Any thread: an event of the control side.
     void event(const std::string& kind, const std::string& strategy, const std::string& detail);
+
+    // A batch that a standby keeps waiting must not keep a transfer waiting.
+    static constexpr Nanos kRestWait = 20 * kMillisecond;
 
     [[nodiscard]] bool connected() const noexcept { return connected_.load(std::memory_order_relaxed); }
     [[nodiscard]] bool empty() const noexcept { return depth() == 0; }
@@ -54,6 +59,8 @@ private:
     Report report_;
     std::atomic<bool> connected_{false};
     std::atomic<Nanos> waiting_since_{0};
+    std::atomic<Nanos> rest_until_{0};
+    std::atomic<bool> writing_{false};
     std::array<std::atomic<std::uint64_t>, kTables> rows_{};
     std::atomic<std::uint64_t> refused_{0};
     std::mutex mutex_;

@@ -126,6 +126,7 @@ public:
         };
         ports.venue_epoch = [this](const std::string& s) { return connector_->highest_epoch(s); };
         ports.journal_empty = [] { return true; };
+        ports.journal_rest = [this](Nanos at_most) { journal_rests_ = at_most > 0; };
         ports.report = [](const char*, const std::string&, const std::string&) {};
         send_ = ports.command;
         keeper_ = std::make_unique<LeaseKeeper>(settings, leased, store_, *core_, std::move(ports));
@@ -166,6 +167,7 @@ public:
     [[nodiscard]] LeaseKeeper& keeper() { return *keeper_; }
     [[nodiscard]] TradingCore& core() { return *core_; }
     [[nodiscard]] StrategyView& view() { return core_->view(0); }
+    [[nodiscard]] bool journal_rests() const { return journal_rests_; }
     [[nodiscard]] std::uint64_t sent() { return view().orders[0].load(); }
     // After end().
     [[nodiscard]] const std::set<std::uint64_t>& fill_ids() const { return fill_ids_; }
@@ -189,6 +191,7 @@ private:
     std::function<void(const Command&)> send_;
     std::set<std::uint64_t> fill_ids_;
     std::set<std::uint64_t> order_seqs_;
+    std::atomic<bool> journal_rests_{false};
     std::atomic<bool> stop_{false};
     std::vector<std::thread> threads_;
 };

@@ -179,6 +179,18 @@ TEST_F(Transfer, WhatTheDatabaseWouldRefuseIsFoundBeforeTheFreeze) {
     EXPECT_NE(blue_->view().drained.load(), 0U);
 }
 
+TEST_F(Transfer, NoFactIsWrittenBetweenTheFreezeAndTheClaim) {
+    ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
+    bool rested = false;
+    rows_.on_handover = [&] {
+        rested = blue_->journal_rests();
+        rows_.fail_write = true;
+    };
+    EXPECT_EQ(transfer(*blue_, "green", "t").outcome, RoleOutcome::conflict);
+    EXPECT_TRUE(rested);
+    EXPECT_FALSE(blue_->journal_rests()) << "also after a refusal";
+}
+
 TEST_F(Transfer, ARefusedHandoverThawsAfterABeatOfItsOwn) {
     ASSERT_EQ(arm(*green_, "t").outcome, RoleOutcome::done);
     rows_.on_handover = [&] { rows_.fail_write = true; };

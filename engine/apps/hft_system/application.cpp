@@ -102,6 +102,7 @@ std::string Application::build() {
     ports.command = [this](const Command& c) { command(c); };
     ports.venue_epoch = [this](const std::string& strategy) { return connector_->highest_epoch(strategy); };
     ports.journal_empty = [this] { return writer_->empty(); };
+    ports.journal_rest = [this](Nanos at_most) { writer_->rest(at_most); };
     ports.report = [this](const char* level, const std::string& text, const std::string& strategy) {
         report(log_level(level), "lease", text, strategy);
     };
