@@ -8,12 +8,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
+from venue_truth import Truth
 
 from lab import credentials, docker_engine, hosts, image, inventory, playbook
 from lab import next_release as another_release
 from lab.paths import BUILD, INVENTORY, ROOT
+
+_VENUE, _VENUE_LOG = "hft-mon-01", "/var/log/paper_venue/venue.jsonl"
 
 
 def on(host: str, script: str, *, check: bool = True) -> str:
@@ -38,8 +42,33 @@ def sql(query: str, host: str = "hft-db-01") -> list[list[str]]:
 
 def venue_log() -> list[dict]:
     """The venue's append-only log: the truth about orders."""
-    out = on("hft-mon-01", "cat /var/log/paper_venue/venue.jsonl")
+    out = on(_VENUE, f"cat {_VENUE_LOG}")
     return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+
+
+@contextmanager
+def truth_of(database: str | None = "hft-db-01", *, stale_refused: bool = False) -> Iterator[Truth]:
+    """The venue's log of the body: nobody traded twice, and every order of it stands once in the database of that host.
+
+    database: None where it may lack what a lost host had not written yet.
+    stale_refused: orders under an ended epoch may have come to the venue, which refused them.
+    """
+    log = Truth(int(on(_VENUE, f"stat -c %s {_VENUE_LOG}")))
+    yield log
+    log.read(on(_VENUE, f"tail -c +{log.begin + 1} {_VENUE_LOG}"))
+    faults = log.faults()
+    if stale_refused:
+        faults["stale_refused"] = 0
+    assert faults == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
+    assert log.rate(), "no order at the venue: nothing is proven"
+    if database is None:
+        return
+
+    def lost() -> int:
+        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}", database)  # noqa: S608 - a number of ours
+        return log.against(tuple(row) for row in rows)["lost"]
+
+    eventually("every order is in the database once", lambda: lost() == 0, 90)
 
 
 def eventually(what: str, probe: Callable[[], object], timeout_s: float = 30) -> object:

@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from conftest import api, eventually, on, sql
+from conftest import api, on, sql, truth_of
 from venue_truth import Truth
 
 from lab import playbook
@@ -17,7 +17,6 @@ from lab.paths import ROOT
 
 _BASELINE, _CANARY = "hft-prod-01", "hft-prod-02"
 _FIRST, _SECOND = "mm-eth-usd", "mm-btc-usd"  # by the notional that their limits allow
-_LOG = "/var/log/paper_venue/venue.jsonl"
 _SHORT = {"canary_to": _CANARY, "canary_watch_s": 2, "canary_step_s": 12, "canary_looks": 3, "canary_error_retry_s": 1, "canary_apart_s": 0,
           "canary_latency_ratio": 5}
 _REJECTED = ("orders++ % 33 == 0 ? 1 : 0", "0")  # off the price step: 3 % of them
@@ -75,17 +74,8 @@ def spoiled_and_mended(demo: dict) -> Iterator[None]:
 @pytest.fixture
 def truth(demo: dict) -> Iterator[Truth]:
     """The venue's log from here on; at the end every order of it stands in the database once, and nobody traded twice."""
-    log = Truth(int(on("hft-mon-01", f"stat -c %s {_LOG}")))
-    yield log
-    log.read(on("hft-mon-01", f"tail -c +{log.begin + 1} {_LOG}"))
-    assert log.faults() == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
-
-    def lost() -> int:
-        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}")  # noqa: S608 - a number of ours
-        return log.against(tuple(row) for row in rows)["lost"]
-
-    eventually("every order is in the database once", lambda: lost() == 0)
-    assert log.rate(), "no order at the venue: nothing is proven"
+    with truth_of() as log:
+        yield log
 
 
 @pytest.mark.long

@@ -8,13 +8,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from conftest import api, eventually, on, sql
+from conftest import api, eventually, on, sql, truth_of
 from venue_truth import Truth
 
 from lab import playbook
 
 _BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
-_LOG = "/var/log/paper_venue/venue.jsonl"
 _POWER = {"fence_command": ["docker", "kill", "{host}"], "fence_proof": "^[0-9a-f]+$",
           "fence_proof_command": ["docker", "ps", "--all", "--quiet", "--filter", "name=^{host}$", "--filter", "status=exited"]}
 
@@ -41,16 +40,8 @@ def _state(host: str) -> str:
 @pytest.fixture
 def truth(demo: dict) -> Iterator[Truth]:
     """Afterwards the venue's log is read from here on: nobody traded twice, and every order stands in the database once."""
-    log = Truth(int(on("hft-mon-01", f"stat -c %s {_LOG}")))
-    yield log
-    log.read(on("hft-mon-01", f"tail -c +{log.begin + 1} {_LOG}"))
-    assert {**log.faults(), "stale_refused": 0} == {"overlap": 0, "stale_refused": 0, "duplicate": 0}
-
-    def lost() -> int:
-        rows = sql(f"SELECT strategy, epoch, seq FROM orders WHERE epoch >= {log.first_epoch()}")  # noqa: S608 - a number of ours
-        return log.against(tuple(row) for row in rows)["lost"]
-
-    eventually("every order is in the database once", lambda: lost() == 0, 90)
+    with truth_of(stale_refused=True) as log:
+        yield log
 
 
 def _back(host: str) -> None:
