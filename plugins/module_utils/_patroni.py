@@ -21,7 +21,7 @@ PATRONI_ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 # In quorum mode one of these has every acknowledged commit, and Patroni asks enough of them.
 SYNCHRONOUS = ("sync_standby", "quorum_standby")
-# A planned move answers when it is done.
+# A planned move and a restart answer when they are done.
 _MOVE_TIMEOUT_S = 60
 
 
@@ -61,6 +61,13 @@ class Patroni:
 
     def switch(self, leader: str, candidate: str) -> None:
         self._tell("POST", "/switchover", {"leader": leader, "candidate": candidate})
+
+    def restart_pending(self) -> bool:
+        """Whether this member knows that its server waits for a restart."""
+        return bool(self._document("/patroni").get("pending_restart"))
+
+    def restart(self) -> None:
+        self._tell("POST", "/restart", {"timeout": _MOVE_TIMEOUT_S})
 
     def until(self, question: Callable[[], Any], wanted: str) -> Any:
         """The first answer that is something; in the error, what was said last."""

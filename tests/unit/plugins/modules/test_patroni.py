@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.hft.ops.plugins.modules import patroni_leader, patroni_settings
+from ansible_collections.hft.ops.plugins.modules import patroni_leader, patroni_restart, patroni_settings
 
 _SETTINGS = {"ttl": 20, "loop_wait": 5, "synchronous_mode": "quorum", "synchronous_mode_strict": True,
              "postgresql": {"use_slots": True, "parameters": {"max_connections": 100}}}
@@ -28,7 +28,8 @@ class _Played(BaseHTTPRequestHandler):
         here = f"http://127.0.0.1:{self.server.server_port}/patroni"
         members = [{"name": name, "role": role, "state": state, "timeline": 2, "api_url": here if name not in self.server.dead else _NOBODY}
                    for name, (role, state) in self.server.roles.items()]
-        found = {"/cluster": {"members": members, "scope": "hft"}, "/config": self.server.settings, "/primary": {}}
+        found = {"/cluster": {"members": members, "scope": "hft"}, "/config": self.server.settings, "/primary": {},
+                 "/patroni": self.server.itself}
         self._answer(200, found[self.path])
 
     def do_PUT(self) -> None:
@@ -39,6 +40,9 @@ class _Played(BaseHTTPRequestHandler):
         told = self._told()
         if self.server.refuses:
             self._answer(412, self.server.refuses)
+            return
+        if self.path == "/restart":
+            self._answer(200, "restarted successfully")
             return
         self.server.roles = {**_ROLES, told["leader"]: ("quorum_standby", "streaming"), told["candidate"]: ("leader", "running")}
         self._answer(200, "Successfully switched over")
@@ -61,7 +65,7 @@ class _Played(BaseHTTPRequestHandler):
 def patroni() -> Iterator[Any]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Played)
     server.roles, server.settings, server.told, server.refuses = dict(_ROLES), dict(_SETTINGS), [], ""
-    server.dead = set()
+    server.dead, server.itself = set(), {}
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -135,3 +139,38 @@ def test_a_leader_is_waited_for(patroni: Any, run: Callable) -> None:
     assert "nobody leads" in run(patroni_leader, taker="m2")["msg"]
     assert run(patroni_leader, check=True)["leader"] == ""
     assert run(patroni_leader, check=True, url="http://127.0.0.1:9")["leader"] == ""
+
+
+@pytest.fixture
+def server_runs(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def runs(connections: str, of_files: tuple[str, ...] = ()) -> None:
+        settings = {"max_connections": connections, "shared_buffers": "16384"}
+        monkeypatch.setattr(patroni_restart, "running", lambda _cluster: (settings, list(of_files)))
+
+    return runs
+
+
+def test_a_server_that_runs_as_told_is_not_restarted(patroni: Any, run: Callable, server_runs: Callable) -> None:
+    server_runs("100")
+    assert run(patroni_restart)["changed"] is False
+    assert patroni.told == []
+    assert run(patroni_restart, restart="always")["changed"] is True
+    assert [path for path, _body in patroni.told] == ["/restart"]
+
+
+def test_a_restart_waits_until_the_member_knows_what_for(patroni: Any, run: Callable, server_runs: Callable) -> None:
+    server_runs("90")
+    found = run(patroni_restart)
+    assert "that Patroni takes max_connections up: not within 0 s" in found["msg"]
+    assert patroni.told == []
+    patroni.itself = {"pending_restart": True}
+    found = run(patroni_restart)
+    assert [(one["path"], one["before"], one["after"]) for one in found["differences"]] == [("max_connections", "90", "100")]
+    assert [path for path, _body in patroni.told] == ["/restart"]
+
+
+def test_what_files_changed_is_reason_enough_and_check_mode_asks_nobody(patroni: Any, run: Callable, server_runs: Callable) -> None:
+    server_runs("90", ("max_connections", "shared_buffers"))
+    found = run(patroni_restart, check=True)
+    assert [one["path"] for one in found["differences"]] == ["max_connections", "shared_buffers"]
+    assert patroni.told == []
