@@ -123,6 +123,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     rows,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_scram import fits, verifier
+from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import missing_slots, slots_found
 
 # Postgres takes any name in quotes; these need none, which is what every other tool expects of them.
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -248,13 +249,7 @@ def other_statements(given: dict[str, Any], found: Found) -> list[Statement]:
                                         Difference("live", name, f"owner {found.databases[name]}", f"owner {owner}")))
         for wanted in database["extensions"]:
             statements += _extension(name, wanted, found.extensions.get(name, {}))
-    for slot in given["slots"]:
-        kind = found.slots.get(slot)
-        if kind not in (None, "physical"):
-            raise HostError(f"slots: {slot}: exists as a {kind} slot; drop it with pg_drop_replication_slot, or give another name")
-        if kind is None:
-            statements.append(Statement(f"SELECT pg_create_physical_replication_slot('{slot}', true)",
-                                        Difference("live", f"{slot} (slot)", None, "physical")))
+    statements += [Statement(sql, difference) for sql, difference in missing_slots(given["slots"], found.slots)]
     return statements
 
 
@@ -325,8 +320,7 @@ def _found(cursor: Any) -> Found:
         found.rewinders.add(row["rolname"])
     for row in rows(cursor, "SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE NOT datistemplate"):
         found.databases[row["datname"]] = row["owner"]
-    for row in rows(cursor, "SELECT slot_name, slot_type FROM pg_replication_slots"):
-        found.slots[row["slot_name"]] = row["slot_type"]
+    found.slots = slots_found(cursor)
     return found
 
 

@@ -67,6 +67,13 @@ options:
     description: Promote without a proof. What may be lost is told in RV(loss).
     type: bool
     default: false
+  slots:
+    description:
+      - Physical slots of those that are to follow this server, made where they are missing, with O(step=promote) after the promotion.
+      - With O(step=detach) none is made; a standby that is not promoted in the end would keep the log for slots that nobody uses.
+    type: list
+    elements: str
+    default: []
   database:
     description: Database with the leases.
     type: str
@@ -97,6 +104,7 @@ EXAMPLES = r"""
     detached:
       - {name: hft-prod-01, timeline: 1, flushed_lsn: 0/5000148}
       - {name: hft-prod-02, timeline: 1, flushed_lsn: 0/5000060}
+    slots: [hft_prod_02]
 """
 
 RETURN = r"""
@@ -170,6 +178,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_degraded import degraded
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
+from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import missing_slots, slots_found
 from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import SynchronousSet, lsn, parse
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import settings_in
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
@@ -215,12 +224,21 @@ class Member:
         """Whether a run that accepted a loss broke off behind the closed door; the next one finishes it."""
         return settings_in(self.host.read(f"{self.cluster.data_directory}/postgresql.auto.conf") or "").get("listen_addresses") == ""
 
-    # -- prepare
+    # -- prepare and promote
+
+    def missing_slots(self) -> list[tuple[str, Difference]]:
+        if not self.given["slots"]:
+            return []
+        with self.cluster.session() as cursor:
+            return missing_slots(self.given["slots"], slots_found(cursor))
+
+    def execute(self, sql: str) -> None:
+        with self.cluster.session() as cursor:
+            cursor.execute(sql)
 
     def restartpoint(self) -> None:
         """The look for the primary's last record begins there."""
-        with self.cluster.session() as cursor:
-            cursor.execute("CHECKPOINT")
+        self.execute("CHECKPOINT")
 
     # -- detach
 
@@ -338,6 +356,7 @@ def main() -> None:
             "after": {"type": "str", "choices": ["detach", "clean_shutdown"], "default": "detach"},
             "detached": {"type": "list", "elements": "dict", "default": [], "options": answer},
             "accept_loss": {"type": "bool", "default": False},
+            "slots": {"type": "list", "elements": "str", "default": []},
             "database": {"type": "str", "default": "hft_db"},
             "wait_s": {"type": "int", "default": 60},
             **CLUSTER_ARGUMENTS,
@@ -363,16 +382,17 @@ def _plan(member: Member, plan: Plan) -> None:
     if state not in (PRIMARY, STANDBY):
         raise HostError(f"{unit}: is {state}, and only a running standby can be asked; start it, or leave it out")
     found = member.stand()
-    if state == PRIMARY and not member.shut():
-        if given["step"] == "detach":
-            raise HostError(f"{unit}: is a primary already and follows nobody; leave it out")
-        return
+    leads = state == PRIMARY and not member.shut()
     if given["step"] == "detach":
+        if leads:
+            raise HostError(f"{unit}: is a primary already and follows nobody; leave it out")
         _plan_detach(member, plan)
         return
-    if given["step"] == "promote":
+    if given["step"] == "promote" and not leads:
         _plan_promote(member, plan, found)
-    elif not plan.check_mode:
+    for sql, difference in member.missing_slots():
+        plan.change(difference, write=lambda sql=sql: member.execute(sql))
+    if given["step"] == "prepare" and not leads and not plan.check_mode:
         member.restartpoint()
 
 

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 from ansible_collections.hft.ops.plugins.module_utils._postgres import PRIMARY, STANDBY, STOPPED
+from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import missing_slots
 from ansible_collections.hft.ops.plugins.modules import pg_promote
 from ansible_collections.hft.ops.plugins.modules.pg_promote import Member, last_kind
 
@@ -23,11 +24,13 @@ _CUT = [{"name": "p1", "timeline": 1, "flushed_lsn": "0/A0"}, {"name": "p2", "ti
 def _member(state: str = STANDBY, alone: str = "", **more: object) -> Member:
     given = {"version": 17, "cluster": "main", "port": 5432, "step": "promote", "system_identifier": "7", "name": "p1",
              "former_primary": "db", "after": "detach",
-             "detached": _CUT, "accept_loss": False, "database": "hft_db", "wait_s": 1, **more}
+             "detached": _CUT, "accept_loss": False, "slots": [], "database": "hft_db", "wait_s": 1, **more}
     member = Member(SimpleNamespace(params=given, run_command=None))
     member.cluster = SimpleNamespace(state=lambda: state, data_directory="/nowhere")
+    member.unit = "postgresql@17-main"
     member.stand = lambda: dict(_FOUND)
     member.alone = lambda: alone
+    member.missing_slots = lambda: missing_slots(given["slots"], {"p2": "physical"})
     return member
 
 
@@ -73,6 +76,15 @@ def test_a_primary_stays_as_it_is_and_cannot_be_cut_off() -> None:
     assert not _planned(_member(PRIMARY)).changed
     with pytest.raises(HostError, match="is a primary already"):
         _planned(_member(PRIMARY, step="detach"))
+
+
+@pytest.mark.parametrize(("state", "step", "paths"), [
+    (STANDBY, "promote", ["postgresql@17-main", "db (slot)"]),
+    (STANDBY, "prepare", ["db (slot)"]),
+    (PRIMARY, "promote", ["db (slot)"]),
+])
+def test_slots_of_the_followers_are_made_once_it_is_sure_that_somebody_uses_them(state: str, step: str, paths: list) -> None:
+    assert [one.path for one in _planned(_member(state, step=step, slots=["db", "p2"])).differences] == paths
 
 
 def test_a_stopped_server_is_not_asked() -> None:
