@@ -12,6 +12,7 @@ _FAULTY = _TRADING | {"trading after a restart", "trading while the standby serv
 _THAW_FENCED = frozenset({"the beat of A is carried out and answered, it thaws"})
 _THAW_TIMED = frozenset({"the beat of A: acknowledged, it thaws"})
 _LOSS = frozenset({"trading after lost commits"})
+_KILL = frozenset({"shut out by a kill", "trading after a kill"})
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,13 @@ CORRECT = (
                   rows_too=False),
     Configuration("fenced, epochs raised above all ever given", Rules(fence=True, raised_by_clock=True),
                   Bounds(moves=3, beats=0, faults=0, losses=2), _TRADING | _LOSS, long=True),
+    Configuration("fenced, a kill that shuts out", _FENCED, Bounds(moves=2, beats=0, faults=1, kills=1), _TRADING | _KILL),
     Configuration("without a fence", _TIMED, Bounds(moves=2, beats=1, faults=1), _FAULTY | _THAW_TIMED),
     Configuration("without a fence, commits lost", _TIMED, Bounds(moves=1, beats=1, faults=0, losses=1), _TRADING | _LOSS),
     Configuration("fenced, two faults", _FENCED, Bounds(moves=2, beats=1, faults=2, losses=1), _FAULTY | _THAW_FENCED | _LOSS, long=True),
     Configuration("fenced, three moves", _FENCED, Bounds(moves=3, beats=1, faults=1, losses=1), _FAULTY | _THAW_FENCED | _LOSS, long=True),
+    Configuration("fenced, kills and lost commits", _FENCED, Bounds(moves=2, beats=0, faults=1, losses=1, kills=1),
+                  _TRADING | _LOSS | _KILL, long=True),
     Configuration("without a fence, commits lost and two moves", _TIMED, Bounds(moves=2, beats=1, faults=0, losses=1), _TRADING | _LOSS,
                   long=True),
     Configuration("without a fence, more beats", _TIMED, Bounds(moves=2, beats=2, faults=1), _FAULTY | _THAW_TIMED, long=True),
@@ -65,6 +69,10 @@ BROKEN = (
                   Bounds(moves=3, beats=0, faults=0, losses=2), rows_too=False),
     Configuration("epochs not raised after a lossy promotion", Rules(fence=True, epochs_not_raised=True),
                   Bounds(moves=2, beats=0, faults=0, losses=1)),
+    Configuration("shut out told before the venue's answer", Rules(fence=True, shut_out_unanswered=True),
+                  Bounds(moves=0, beats=0, faults=0, kills=1)),
+    Configuration("shutting out taken for a right", Rules(fence=True, shut_out_is_a_right=True),
+                  Bounds(moves=2, beats=0, faults=0, kills=1)),
     Configuration("one copy restored twice, rows too", _FENCED, Bounds(moves=3, beats=0, faults=0, losses=2)),
     # With or without.
     Configuration("acknowledged before a standby server has it", Rules(fence=True, answer_without_standby=True),

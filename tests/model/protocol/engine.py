@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An engine: claim, fence, trade, freeze, hand over, accept, doubt, give up, start anew."""
+"""An engine: claim, fence, trade, freeze, hand over, accept, doubt, give up, shut out, start anew."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ def steps(rules: Rules, state: State, index: int) -> Iterator[Step]:
     engine = state.engines[index]
     if engine.request:
         yield from _request(rules, state, index)
-    else:
+    elif not engine.latched:
         yield from _asks(rules, state, index)
-    if engine.mode == "standby":
+    if rules.fence and engine.mode == "standby" and not engine.request:
+        yield from _kill(rules, state, index)
+    if engine.mode == "standby" and not engine.latched:
         yield from _fence_ahead(rules, state, index)
         if rules.trade_on_read and state.row.holder == engine.incarnation:
             right = TTL - MARGIN if rules.timed else 0
@@ -186,6 +188,33 @@ def _fence_ahead(rules: Rules, state: State, index: int) -> Iterator[Step]:
     if rules.fence and row.holder == me and row.way == "handed" and (row.epoch, me) != state.venue \
             and accepts(rules, state.venue, row.epoch, me):
         yield f"FENCE({row.epoch}) of {me} is granted ahead of its claim", seeing(rules, state, row.epoch, me)
+
+
+def _kill(rules: Rules, state: State, index: int) -> Iterator[Step]:
+    """The holder is silent: another engine, latched itself, has the venue refuse it, by the epochs it knows and without the database."""
+    engine = state.engines[index]
+    me = engine.incarnation
+    if not engine.latched:
+        if state.kills:
+            yield f"{me} is latched", _with(state, index, latched=True)._replace(kills=state.kills - 1)
+        return
+    yield f"the kill switch of {me} is cleared", _with(state, index, latched=False)
+    if state.venue.holder == me:
+        return  # nobody is left to shut out
+    # With a row that was read, or without.
+    for epoch in {1 + engine.floor, 1 + max(engine.floor, state.row.epoch)}:
+        what = f"FENCE({epoch}) of {me} without a successor"
+        if rules.shut_out_unanswered:
+            yield f"{what} is sent, and told as done", state._replace(shut=max(state.shut, epoch))
+        if not accepts(rules, state.venue, epoch, me):
+            yield f"{what} is refused, the venue tells {state.venue.epoch}", _with(state, index, floor=max(engine.floor, state.venue.epoch))
+            continue
+        seen = seeing(rules, state, epoch, me)
+        yield f"{what} is granted, the answer is lost", seen
+        told = seen._replace(shut=max(state.shut, epoch))
+        if rules.shut_out_is_a_right:
+            yield f"{what} is granted, and it trades", _with(told, index, mode="trading", epoch=epoch, latched=False)
+        yield f"{what} is granted, and told as done", _with(told, index, floor=epoch)
 
 
 def _given_up(rules: Rules, state: State, index: int, request: Request | None = None) -> State:

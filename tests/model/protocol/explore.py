@@ -96,6 +96,8 @@ def _reached(rules: Rules, states: dict[State, tuple[str, State] | None]) -> set
         for one in state.engines:
             if one.mode == "trading" and (one.epoch, one.incarnation) in mays:
                 found.update(_story(state, one))
+            elif one.mode == "trading" and one.epoch < state.shut:
+                found.add("shut out by a kill")
     return found
 
 
@@ -109,5 +111,7 @@ def _story(state: State, one: Engine) -> Iterator[str]:
             yield "trading while the standby server is behind"
     else:
         yield "trading on until the row is read"
+    if state.shut:
+        yield "trading after a kill"
     if one.epoch > EPOCH_JUMP:
         yield "trading after lost commits"

@@ -25,6 +25,9 @@ def violation(rules: Rules, state: State, rows_too: bool) -> str:
         for epoch, holder in found:
             if (epoch, holder) != state.venue and epoch <= state.venue.epoch:
                 return f"the venue would accept {holder} under epoch {epoch} after {state.venue.holder} under {state.venue.epoch}"
+        for epoch, holder in found:
+            if epoch < state.shut:
+                return f"the venue would accept {holder} under epoch {epoch}, and a kill said that all below {state.shut} are shut out"
     if not rows_too:
         return ""
     for engine in state.engines:

@@ -33,6 +33,9 @@ class Rules:
     # Rules of the fence.
     fence_left_out: bool = False  # trades on the acknowledgement alone
     equal_epoch_accepted: bool = False  # the venue looks at the epoch, not at who uses it
+    # Rules of a kill that shuts a silent holder out at the venue, without a successor.
+    shut_out_unanswered: bool = False  # it is told as done when the fence was sent, not when the venue granted it
+    shut_out_is_a_right: bool = False  # the engine that fenced trades on that alone
     # Rules of a promotion that lost commits.
     epochs_not_raised: bool = False
     raised_by_clock: bool = False  # epochs above every one ever given, instead of a fixed step above what survived
@@ -50,6 +53,7 @@ class Bounds:
     beats: int
     faults: int  # of any kind, see README
     losses: int = 0  # promotions that lose acknowledged commits
+    kills: int = 0  # kill switches pressed on an engine that does not hold
 
     def text(self) -> str:
-        return f"{self.moves}, {self.beats}, {self.faults}, {self.losses}"
+        return f"{self.moves}, {self.beats}, {self.faults}, {self.losses}, {self.kills}"

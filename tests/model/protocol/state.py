@@ -45,6 +45,7 @@ class Engine(NamedTuple):
     right: int = 0
     wait: int = 0
     request: Request | None = None
+    latched: bool = False  # by the kill switch
 
     @property
     def incarnation(self) -> str:
@@ -77,6 +78,8 @@ class State(NamedTuple):
     beats: int
     faults: int
     losses: int
+    kills: int = 0
+    shut: int = 0  # everything below this epoch is shut out, says a kill
     broken: str = ""
 
     def __str__(self) -> str:
@@ -87,6 +90,7 @@ class State(NamedTuple):
             text = f"{one.incarnation} {one.mode}" + (f" {one.epoch}" if one.mode != "standby" else "")
             text += f" right {one.right}" if one.right else ""
             text += f" wait {one.wait}" if one.wait else ""
+            text += " latched" if one.latched else ""
             parts.append(text + (f" ({one.request})" if one.request else ""))
         parts.append(f"venue {self.venue.epoch}/{self.venue.holder}")
         parts += [f"order of {one.holder}/{one.epoch} on the way" for one in self.orders]
@@ -99,4 +103,5 @@ def start(bounds: Bounds) -> State:
     row = Row("A", 1, 0)
     engines = (Engine("A", mode="trading", epoch=1, floor=1, right=TTL - MARGIN), Engine("B"))
     seen = Venue(1, "A")
-    return State(row, row, row, engines, seen, (), (), seen, bounds.moves, bounds.beats, bounds.faults, bounds.losses)
+    return State(row, row, row, engines, seen, (), (), seen, bounds.moves, bounds.beats, bounds.faults, bounds.losses,
+                 bounds.kills)
