@@ -21,8 +21,9 @@ options:
   state:
     description:
       - V(applied) replaces the files where they differ and has them taken up.
-      - V(confirmed) keeps what was applied. Run it over a new connection, which is the proof. It ends the change that V(applied) told,
-        so it tells none itself.
+      - V(confirmed) keeps what was applied. It ends the change that V(applied) told, so it tells none itself.
+      - A connection that was there before the change proves nothing, and is refused. SSH keeps connections open for the next task; with the
+        variable C(ansible_control_path) at V(none) a task makes its own.
     type: str
     choices: [applied, confirmed]
     default: applied
@@ -67,11 +68,15 @@ EXAMPLES = r"""
   ansible.builtin.wait_for_connection:
     delay: 5
     timeout: 40
+  vars:
+    ansible_control_path: none
   when: network.returns
 
 - name: Keep it
   hft.ops.network_config:
     state: confirmed
+  vars:
+    ansible_control_path: none
 """
 
 RETURN = r"""
@@ -99,6 +104,7 @@ from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 _KIT = "/var/lib/hft_ops/network_return"
 _SCRIPT = f"{_KIT}/return.sh"
+_TAKEN_UP = f"{_KIT}/taken_up"
 _RETURN = "hft-network-return"
 _APPLY = "hft-network-apply"
 
@@ -133,6 +139,7 @@ def apply(given: dict[str, Any], host: Host, run: _Run, plan: Plan) -> bool:
     if given["state"] == "confirmed":
         # The end of a change that was told already, and no other one.
         if waits and not plan.check_mode:
+            _refuse_what_proves_nothing(host)
             systemctl.do("stop", [f"{_RETURN}.timer"])
         return waits and plan.check_mode
     _refuse_bad_input(given)
@@ -152,12 +159,14 @@ def apply(given: dict[str, Any], host: Host, run: _Run, plan: Plan) -> bool:
     for number, path in enumerate(changed):
         safety.file(host.owned_file(f"{_KIT}/{number}"), found[path].before, mode=0o600)
     safety.file(script, kit, mode=0o700)
+    safety.file(host.owned_file(_TAKEN_UP), None)
     safety.change(Difference("live", f"{_RETURN}.timer", "inactive", "active"), undo=lambda: systemctl.do("stop", [f"{_RETURN}.timer"]),
                   write=lambda: _later(run, _RETURN, given["apply_after_s"] + given["return_after_s"], ["/bin/sh", _SCRIPT]))
     safety.run()
     commands = " && ".join(shlex.join(command) for command in given["apply"])
     plan.change(Difference("live", "network", "as before", f"taken up by {commands}"),
-                write=lambda: _later(run, _APPLY, given["apply_after_s"], ["/bin/sh", "-c", commands]))
+                write=lambda: _later(run, _APPLY, given["apply_after_s"],
+                                     ["/bin/sh", "-c", f"{commands} && cat /proc/self/stat > {_TAKEN_UP}"]))
     try:
         plan.run()
     except HostError:
@@ -179,6 +188,41 @@ def _refuse_bad_input(given: dict[str, Any]) -> None:
             problems.append(f"{option} {given[option]}: expected {least} to {most}")
     if problems:
         raise HostError("; ".join(problems))
+
+
+def _refuse_what_proves_nothing(host: Host) -> None:
+    """HostError unless the SSH connection that this module came over is younger than the change."""
+    taken_up = host.read(_TAKEN_UP)
+    if not taken_up:
+        raise HostError(f"{_RETURN}.timer: the change is not taken up (look with: journalctl -u {_APPLY}); try again, or wait until the old"
+                        " network is back")
+    began = _connection_began(host)
+    if began is not None and began <= _Process(taken_up).began:
+        raise HostError("state confirmed: this connection is older than the change, which proves nothing; use a new one (variable"
+                        " ansible_control_path: none, and no ControlPath in ansible_ssh_args), or wait until the old network is back")
+
+
+def _connection_began(host: Host) -> int | None:
+    """Clock ticks since the boot at which the SSH connection began; None where there is none, as on a local connection."""
+    sessions = []
+    process = _Process(host.read("/proc/self/stat") or "")
+    while process.parent > 0:
+        process = _Process(host.read(f"/proc/{process.parent}/stat") or "")
+        if process.name.startswith("sshd"):
+            sessions.append(process.began)
+    # The outermost one listens for all connections.
+    return (sessions[:-1] or sessions or [None])[-1]
+
+
+class _Process:
+    """A line of /proc/PID/stat; a process that is gone has no parent."""
+
+    def __init__(self, stat: str) -> None:
+        before, _sep, after = stat.rpartition(")")
+        fields = after.split()
+        self.name = before.partition("(")[2]
+        self.parent = int(fields[1]) if fields else 0
+        self.began = int(fields[19]) if fields else 0
 
 
 def _script(kept: dict[str, str], changed: list[str], commands: list[list[str]]) -> str:

@@ -14,6 +14,10 @@ from ansible_collections.hft.ops.plugins.modules.network_config import apply
 
 _ETH0, _ETH1 = "/etc/systemd/network/60-eth0.network", "/etc/systemd/network/61-eth1.network"
 _SCRIPT = "var/lib/hft_ops/network_return/return.sh"
+_TAKEN_UP = "var/lib/hft_ops/network_return/taken_up"
+# The module below its shell, its SSH connection and the one process that listens for all of them: number, name, parent, began.
+_OVER_SSH = [(900, "python3", 890, 5010), (890, "sh", 880, 5009), (880, "sshd-session", 870, 5005), (870, "sshd-session", 100, 5000),
+             (100, "sshd", 1, 40), (1, "systemd", 0, 1)]
 
 
 class Manager:
@@ -44,6 +48,22 @@ def _run(root: Path, manager: Manager, check_mode: bool = False, **given: object
     defaults = {"state": "applied", "files": {_ETH0: "new\n", _ETH1: None}, "apply": [["networkctl", "reload"]], "mode": "0644",
                 "return_after_s": 60, "apply_after_s": 2}
     return apply({**defaults, **given}, Host(root), manager, plan), plan
+
+
+def _stat(number: int, name: str, parent: int, began: int) -> str:
+    return f"{number} ({name}) S {parent} " + "0 " * 17 + f"{began} 0 0\n"
+
+
+def _runs(root: Path, processes: list[tuple[int, str, int, int]]) -> None:
+    """The tree tells that the module runs as the first of these."""
+    for number, *rest in processes:
+        (root / f"proc/{number}").mkdir(parents=True, exist_ok=True)
+        (root / f"proc/{number}/stat").write_text(_stat(number, *rest))
+    (root / "proc/self").symlink_to(str(processes[0][0]))
+
+
+def _taken_up(root: Path, began: int) -> None:
+    (root / _TAKEN_UP).write_text(_stat(800, "cat", 799, began))
 
 
 @pytest.fixture
@@ -78,11 +98,45 @@ def test_the_script_brings_the_old_files_back(root: Path) -> None:
 def test_confirming_stops_the_way_back_and_tells_no_change_of_its_own(root: Path) -> None:
     manager = Manager()
     _run(root, manager)
+    _taken_up(root, 4999)
+    _runs(root, _OVER_SSH)
     returns, plan = _run(root, manager, state="confirmed")
     assert (returns, plan.changed) == (False, False)
     assert manager.timers == {"hft-network-apply"}
     assert _run(root, manager, state="confirmed")[0] is False
     assert not _run(root, manager)[1].changed
+
+
+@pytest.mark.parametrize("began", [5000, 5001], ids=["in the same tick", "before"])
+def test_a_connection_that_is_older_than_the_change_confirms_nothing(root: Path, began: int) -> None:
+    manager = Manager()
+    _run(root, manager)
+    _taken_up(root, began)
+    _runs(root, _OVER_SSH)
+    with pytest.raises(HostError, match="this connection is older than the change, which proves nothing"):
+        _run(root, manager, state="confirmed")
+    assert "hft-network-return" in manager.timers
+
+
+def test_a_change_that_was_not_taken_up_is_not_confirmed(root: Path) -> None:
+    """Nor does the mark of an earlier change count."""
+    manager = Manager()
+    (root / _TAKEN_UP).parent.mkdir(parents=True)
+    _taken_up(root, 3)
+    _run(root, manager)
+    _runs(root, _OVER_SSH)
+    with pytest.raises(HostError, match="the change is not taken up"):
+        _run(root, manager, state="confirmed")
+    assert "hft-network-return" in manager.timers
+
+
+def test_without_ssh_there_is_no_connection_to_ask_for(root: Path) -> None:
+    manager = Manager()
+    _run(root, manager)
+    _taken_up(root, 6000)
+    _runs(root, [(900, "python3", 890, 10), (890, "a) name (", 0, 9)])
+    assert _run(root, manager, state="confirmed")[0] is False
+    assert "hft-network-return" not in manager.timers
 
 
 def test_check_mode_writes_and_starts_nothing(root: Path) -> None:
