@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions chaos chaos-db pictures docs quality bundle clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -84,6 +84,9 @@ bench-monitoring: setup ## what a scrape a second costs an engine that trades: b
 
 bench-canary: setup ## how often a worse canary is told, by noise and samples: build/bench/canary.json and the tables in docs/
 	@$(RUN) $(PYTHON) tests/bench/canary.py
+
+figures: setup ## the figures of README.md and docs/figures.md, from what the benches left in build/
+	@$(RUN) $(PYTHON) tests/bench/figures.py
 
 chaos: setup    ## faults in the middle of transfers, on the lab: build/chaos.json
 	@$(RUN) $(PYTHON) tests/chaos/transfers.py
