@@ -181,12 +181,15 @@ def test_rules_that_cut_something_off_go_away_by_themselves(role, come_back, cha
     assert not _changed(role())
 
 
-def test_a_connection_from_before_the_rules_confirms_nothing(role, come_back):
-    """As where ControlPath stands in ansible_ssh_args, which no task can take back."""
-    done = role(**_NOBODY, ansible_ssh_args="-o ControlMaster=auto -o ControlPersist=60s -o ControlPath=~/.ansible/cp/molecule-firewall-%h")
+def test_a_connection_from_before_the_change_confirms_nothing(host, play):
+    """SSH keeps the first task's connection for the others."""
+    change = {"files": {"/etc/molecule-network": "new"}, "apply": [["true"]], "apply_after_s": 1, "return_after_s": 10}
+    done = play("mol-01", [{"name": "Change", "hft.ops.network_config": change},
+                           {"name": "Wait", "ansible.builtin.wait_for": {"timeout": 3}},
+                           {"name": "Confirm", "hft.ops.network_config": {"state": "confirmed"}}])
     assert done.returncode == 2
     assert "this connection is older than the change, which proves nothing" in " ".join(done.stdout.split())
-    come_back()
+    host.check_output("for i in $(seq 1 150); do [ -e /etc/molecule-network ] || exit 0; sleep 0.1; done; exit 1")
 
 
 def test_exposure_of_the_unit(host):

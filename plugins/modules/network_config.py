@@ -21,7 +21,8 @@ options:
   state:
     description:
       - V(applied) replaces the files where they differ and has them taken up.
-      - V(confirmed) keeps what was applied. It ends the change that V(applied) told, so it tells none itself.
+      - V(confirmed) keeps what was applied, and fails where nothing waits for that any more, because the old files are back. It ends the
+        change that V(applied) told, so it tells none itself.
       - A connection that was there before the change proves nothing, and is refused. SSH keeps connections open for the next task; with the
         variable C(ansible_control_path) at V(none) a task makes its own.
     type: str
@@ -77,6 +78,7 @@ EXAMPLES = r"""
     state: confirmed
   vars:
     ansible_control_path: none
+  when: network.returns
 """
 
 RETURN = r"""
@@ -138,10 +140,13 @@ def apply(given: dict[str, Any], host: Host, run: _Run, plan: Plan) -> bool:
     waits = systemctl.units([f"{_RETURN}.timer"])[f"{_RETURN}.timer"].running
     if given["state"] == "confirmed":
         # The end of a change that was told already, and no other one.
-        if waits and not plan.check_mode:
-            _refuse_what_proves_nothing(host)
-            systemctl.do("stop", [f"{_RETURN}.timer"])
-        return waits and plan.check_mode
+        if plan.check_mode:
+            return waits
+        if not waits:
+            raise HostError("state confirmed: no change waits for it; where one did, this came too late and the old network is back")
+        _refuse_what_proves_nothing(host)
+        systemctl.do("stop", [f"{_RETURN}.timer"])
+        return False
     _refuse_bad_input(given)
     found = {path: host.owned_file(path) for path in given["files"]}
     for path, content in given["files"].items():

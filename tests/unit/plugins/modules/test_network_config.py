@@ -103,8 +103,17 @@ def test_confirming_stops_the_way_back_and_tells_no_change_of_its_own(root: Path
     returns, plan = _run(root, manager, state="confirmed")
     assert (returns, plan.changed) == (False, False)
     assert manager.timers == {"hft-network-apply"}
-    assert _run(root, manager, state="confirmed")[0] is False
     assert not _run(root, manager)[1].changed
+
+
+def test_confirming_too_late_is_an_error(root: Path) -> None:
+    """The timer has brought the old files back; a success would say that the new ones stay."""
+    manager = Manager()
+    _run(root, manager)
+    manager.timers.clear()
+    with pytest.raises(HostError, match="no change waits for it; where one did, this came too late and the old network is back"):
+        _run(root, manager, state="confirmed")
+    assert _run(root, manager, state="confirmed", check_mode=True)[0] is False
 
 
 @pytest.mark.parametrize("began", [5000, 5001], ids=["in the same tick", "before"])
