@@ -22,8 +22,8 @@ OVERRIDDEN = "overridden"
 def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None, more: list | None = None) -> list:
     """Rows of gate, asked, found, verdict and reason.
 
-    measured: lock (what deployment_lock returned, empty where no primary could be asked), decision, engines, databases, clock_offset_ms,
-    free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
+    measured: lock (what deployment_lock returned, empty where no primary could be asked), decision, engines, databases, backup_age_s,
+    clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
     """
@@ -70,6 +70,7 @@ def _own(measured: dict, policy: dict) -> Iterator[dict]:
         yield _holder(measured)
         yield from _engines(measured, policy)
     yield from _worst("replication lag", _lags(measured), _limit(policy, "max_replication_lag_bytes"), "bytes")
+    yield from _worst("backup age", measured.get("backup_age_s"), _limit(policy, "max_backup_age_s"), "s")
     yield from _worst("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
     yield from _worst("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB", least=True)
     for one in measured.get("markets") or []:

@@ -150,8 +150,10 @@ def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(dem
 def test_a_gate_that_fails_changes_nothing(demo: dict) -> None:
     before = api(_GREEN, "status")["version"]
     release = json.dumps({"cutover_release": {"version": "9.9.9", "archive": "/none", "sha256": "0" * 64}})
-    said = _run("cutover", "-e", release, "-e", "gates_min_free_mb=99999999", fails=True)
+    policy = json.dumps({"gates_min_free_mb": 99999999, "gates_max_backup_age_s": 86400})
+    said = _run("cutover", "-e", release, "-e", policy, fails=True)
     assert "free disk: asked at least" in said
+    assert "backup age: asked at most 86400 s, found not measured on hft-db-01" in said
     assert "nothing was changed" in said
     assert api(_GREEN, "status")["version"] == before
 

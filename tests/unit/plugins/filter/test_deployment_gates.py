@@ -13,8 +13,8 @@ from ansible_collections.hft.ops.plugins.filter.deployment_gates import deployme
 
 _SHA256 = "ab" * 32
 _POLICY = {"max_open_orders": 100, "max_position": 5, "max_replication_lag_bytes": 16 << 20, "max_clock_offset_ms": 50.0,
-           "min_free_mb": 1024, "ticket": True, "approvals": ["vp_engineering", "trading_desk"], "evidence": ["tests", "load"],
-           "alerts": True}
+           "max_backup_age_s": 86_400, "min_free_mb": 1024, "ticket": True, "approvals": ["vp_engineering", "trading_desk"],
+           "evidence": ["tests", "load"], "alerts": True}
 _MOVE = {"move": True, "giver": "e1", "taker": "e2", "strategies": ["mm", "arb"], "say": "mm, arb: from e1 to e2", "error": ""}
 _STUCK = {"move": False, "giver": "", "taker": "", "strategies": [], "say": "", "error": "mm: held by nobody"}
 
@@ -33,6 +33,7 @@ _GOOD = {
     "engines": {"e1": _engine(("mm", 60, -5.0), ("arb", 40, 2.5), ("xs", 999, 999.0)), "e2": _engine(("mm", 0, 0))},
     "databases": {"db": {"state": "primary", "standbys": [_standby("p1", 5), _standby("p2", 16 << 20)]}, "p1": {"state": "standby"},
                   "p2": {"state": "standby"}},
+    "backup_age_s": {"db": 86_400},
     "clock_offset_ms": {"e1": 0.2, "e2": -50},
     "free_mb": {"e1": 1024, "e2": 90_000},
     "ticket": "CHG-7",
@@ -62,8 +63,8 @@ def _failing(rows: list) -> list:
 def test_what_is_at_its_limit_passes_and_every_gate_has_its_row() -> None:
     rows = deployment_gates(_GOOD, _POLICY)
     assert [row["gate"] for row in rows] == [
-        "one holder, one taker", "open orders", "open positions", "venues", "replication lag", "clock offset", "free disk", "ticket",
-        "approvals", "evidence: tests", "evidence: load", "active alerts"]
+        "one holder, one taker", "open orders", "open positions", "venues", "replication lag", "backup age", "clock offset", "free disk",
+        "ticket", "approvals", "evidence: tests", "evidence: load", "active alerts"]
     assert {row["verdict"] for row in rows} == {"pass"}
     assert {row["reason"] for row in rows} == {""}
 
@@ -75,6 +76,7 @@ def test_what_is_at_its_limit_passes_and_every_gate_has_its_row() -> None:
     ({"engines": {**_GOOD["engines"], "e2": _engine(venue="disconnected")}}, "venues", "e2: paper disconnected"),
     ({"databases": {"db": {"state": "primary", "standbys": [_standby("p1", (16 << 20) + 1), _standby("p2")]}}}, "replication lag",
      "16777217 bytes (p1)"),
+    ({"backup_age_s": {"db": 86_401}}, "backup age", "86401 s (db)"),
     ({"clock_offset_ms": {"e1": 0.2, "e2": -50.1}}, "clock offset", "50.1 ms (e2)"),
     ({"free_mb": {"e1": 1023, "e2": 90_000}}, "free disk", "1023 MB (e1)"),
     ({"ticket": ""}, "ticket", "none"),
@@ -99,6 +101,8 @@ def test_what_is_beyond_its_limit_fails_and_says_what_was_found(more: dict, gate
     # A member that follows nobody is not in the primary's list.
     (_measured(databases={"db": {"state": "primary", "standbys": [_standby("p1")]}, "p1": {"state": "standby"}, "p2": {"state": "standby"},
                           "p3": None}), "replication lag", "not measured on p2, p3"),
+    (_measured(backup_age_s={"db": None}), "backup age", "not measured on db"),
+    (_without("backup_age_s"), "backup age", "not measured"),
     (_without("clock_offset_ms"), "clock offset", "not measured"),
     (_measured(clock_offset_ms={"e1": 0.1, "e2": None}), "clock offset", "not measured on e2"),
     (_measured(clock_offset_ms={"e1": 0.1, "e2": ""}), "clock offset", "not measured on e2"),
