@@ -13,6 +13,7 @@ from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pac
 from ansible_collections.hft.ops.plugins.module_utils._engine_release import Release, plan_link, plan_retention
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
+from ansible_collections.hft.ops.plugins.modules.engine_release import _refuse_bad_input
 
 _HOME = "/opt/hft_system"
 
@@ -74,6 +75,14 @@ def test_archive_that_leads_elsewhere_is_refused(tmp_path: Path, name: str) -> N
     with pytest.raises(HostError, match="below top/ alone"):
         unpack(str(tmp_path / "bad.tar.gz"), "top", str(tmp_path / "out"))
     assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize("version", ["../1.0", "..", ".", "/etc", "1.0/../../etc", "1.0\n", "", "1.0 2", "-rf", "$(id)"])
+def test_a_version_that_leads_elsewhere_is_refused(version: str) -> None:
+    """It becomes the name of a directory below releases/."""
+    with pytest.raises(HostError, match="expected letters, digits and"):
+        _refuse_bad_input({"version": version, "sha256": "0" * 64, "keep": 2}, False)
+    _refuse_bad_input({"version": "1.0+0a1b2c3d", "sha256": "0" * 64, "keep": 2}, False)
 
 
 def test_archive_with_a_link_is_refused(tmp_path: Path) -> None:
