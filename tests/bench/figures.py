@@ -53,6 +53,11 @@ def _faults(result: dict[str, Any]) -> str:
 
 
 BENCHES = (
+    Bench("demo", "demo.json", (
+        Figure("the demo, all of it", lambda found: f"{found['total_s']:g} s"),
+        Figure("`site.yml` once more, on all hosts of the demo",
+               lambda found: f"{found['second_site_run']['s']:g} s, {found['second_site_run']['changed']} changed"),
+    )),
     Bench("bench-cutover", "bench/cutover.json", (
         Figure("a transfer under load: last order of the giver to the first of the taker",
                lambda found: _spread(found["gap_ms"], "ms"), True),
