@@ -131,6 +131,25 @@ def test_an_alert_requests_one_rollback_however_often_it_comes(hook: Callable[..
     assert engine.got == []
 
 
+_EVIL = {"line of the log": 'x\n{"event": "kill"}', "template": "{{ lookup('pipe', 'id') }}", "SQL": "e1'; DROP TABLE request; --",
+         "metric": 'e1"} 1\nhft_up{x="'}
+
+
+@pytest.mark.parametrize("evil", _EVIL.values(), ids=_EVIL)
+def test_what_a_label_says_is_text_everywhere(hook: Callable[..., _Hook], engine: _Engine, capfd: pytest.CaptureFixture[str],
+                                              evil: str) -> None:
+    """Whoever may label a metric may write anything there."""
+    served = hook()
+    assert served.alert("OrderLatency", engine=f"{evil}:1", other=evil)[1]["outcomes"] == {"rollback requested": 1}
+    assert served.alert("RejectRate", "PositionMismatch", engine=f"{evil}:1", other=evil)[1]["unconfirmed"] == []
+    assert [one["engine"] for one in served.requests()] == [evil]
+    assert engine.got == []
+    assert [json.loads(line)["event"] for line in capfd.readouterr().out.splitlines()] == ["request", "alert", "alert", "alert"]
+    page = served.ask("GET", "/metrics")[1]
+    assert evil not in page
+    assert all(line.startswith(("#", "hft_alert_hook_")) for line in page.splitlines())
+
+
 def test_a_request_is_taken_once_and_ends_by_itself(hook: Callable[..., _Hook]) -> None:
     served = hook(request_ttl_s=0.4)
     served.alert("OrderLatency")
@@ -304,6 +323,8 @@ def test_tls(hook: Callable[..., _Hook], tmp_path: Path) -> None:
     reply = link.getresponse()
     assert (reply.status, json.loads(reply.read())["status"]) == (200, "ok")
     link.close()
+    old = ["openssl", "s_client", "-connect", f"127.0.0.1:{served.server.server_port}", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]
+    assert "Cipher is (NONE)" in subprocess.run(old, input="", capture_output=True, text=True, check=False).stdout
 
 
 _WRONG = [
