@@ -43,7 +43,7 @@ options:
   sha256:
     description:
       - sha256 of the archive in lower case hex.
-      - May be empty in check mode alone, when the archive is not built yet.
+      - May be empty with O(state=current), which unpacks nothing, and in check mode, when the archive is not built yet.
     type: str
     default: ''
   directories:
@@ -190,7 +190,8 @@ def apply(module: AnsibleModule, host: Host, plan: Plan) -> dict:
 def _refuse_bad_input(wanted: dict, check_mode: bool) -> None:
     if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+_~-]*", wanted["version"]):
         raise HostError(f"version {wanted['version']!r}: expected letters, digits and .+_~- alone, as in 0.1.0+0a1b2c3d")
-    if not re.fullmatch(r"[0-9a-f]{64}", wanted["sha256"]) and not (check_mode and not wanted["sha256"]):
+    needed = wanted["sha256"] or not (check_mode or wanted["state"] == "current")
+    if needed and not re.fullmatch(r"[0-9a-f]{64}", wanted["sha256"]):
         raise HostError(f"sha256 {wanted['sha256']!r}: expected 64 digits of lower case hex, as sha256sum prints them")
     if wanted["keep"] < 2:
         raise HostError(f"keep {wanted['keep']}: expected at least 2, the current release and one to go back to")

@@ -116,6 +116,21 @@ def test_what_the_giver_refuses_leaves_nobody_armed(demo: dict) -> None:
     assert sql("SELECT count(*) FROM engine_arm") == [["0"]]
 
 
+def test_an_engine_that_is_down_comes_back_on_its_former_release_and_takes(demo: dict) -> None:
+    """`make demo` left it on the release that was taken back."""
+    former = api(_BLUE, "status")["version"]
+    assert api(_GREEN, "status")["version"] != former
+    on(_GREEN, "systemctl stop hft_system.service")
+    assert "needs rollback_to" in _run("rollback", "-e", f"rollback_release={former}", fails=True)
+    said = _run("rollback", "-e", f"rollback_to={_GREEN}", "-e", "rollback_release=9.9.9", fails=True)
+    assert "releases/9.9.9/bin/hft_system: is not an executable program on this host" in said
+    assert _holders() == {_BLUE}
+    _run("rollback", "-e", f"rollback_to={_GREEN}", "-e", f"rollback_release={former}")
+    assert (_holders(), api(_GREEN, "status")["version"]) == ({_GREEN}, former)
+    _run("rollback", "-e", f"rollback_to={_BLUE}")
+    assert _holders() == {_BLUE}
+
+
 @pytest.mark.long
 def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(demo: dict, next_release: str) -> None:
     """One run is spoiled as soon as the taker holds: a strategy of it stops, before its proof or while it is watched. The same command

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tarfile
 from pathlib import Path
@@ -187,3 +188,12 @@ def test_retention_spares_the_wanted_the_current_and_the_running(tmp_path: Path)
     plan.run()
     assert [one.path.rpartition("/")[2] for one in plan.differences] == ["newer", "old"]
     assert host.names(f"{_HOME}/releases") == ["before", "new", "running", "wanted"]
+
+
+@pytest.mark.parametrize(("state", "sha256", "check_mode", "refused"), [
+    ("installed", "", False, True), ("installed", "", True, False), ("current", "", False, False), ("current", "abc", False, True),
+])
+def test_only_what_unpacks_needs_the_sha256(state: str, sha256: str, check_mode: bool, refused: bool) -> None:
+    wanted = {"state": state, "version": "1", "sha256": sha256, "keep": 3}
+    with pytest.raises(HostError, match="expected 64 digits") if refused else contextlib.nullcontext():
+        _refuse_bad_input(wanted, check_mode)
