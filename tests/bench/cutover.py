@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
 import socket
 import subprocess
@@ -48,6 +49,7 @@ _STRATEGIES = ("mm-btc-usd", "mm-eth-usd")
 
 
 _KILL_BAR_MS = 1.0
+_KILL_PLAY_BAR_MS = 1_000.0
 # The connection stands before the clock is read.
 _KILL = """import http.client, json, time
 link = http.client.HTTPConnection('127.0.0.1', 8080, timeout=10)
@@ -176,7 +178,8 @@ def bench(size: Size, seed: int) -> dict[str, Any]:
             if engines.holder() != _BLUE:
                 engines.transfer(f"bench-{log.begin}-home")
             result["far"] = _far(size.far, chance, result["gap_ms"]["p50"])
-            result["killswitch"] = {"engine_ms": distribution(_kills(engines, size.kills))}
+            result["killswitch"] = {"engine_ms": distribution(_kills(engines, size.kills)),
+                                    "play_ms": distribution(_kill_plays(size.commands))}
         result["rollback_command_s"] = distribution(_commands(size.commands))
         result["peer"] = _peer(size.peers, result["gap_ms"]["p50"])
         result.update(_database(log))
@@ -261,6 +264,29 @@ def _kills(engines: Engines, count: int) -> list[float]:
     return found
 
 
+def _kill_plays(count: int) -> list[float]:
+    """killswitch.yml as a person types it: from the begin of its first play to the last order that the venue took, in milliseconds."""
+    timeline = _ROOT / "build" / "record" / "bench_killswitch_timeline.jsonl"
+    environment = {**os.environ, "ANSIBLE_CALLBACKS_ENABLED": "hft.ops.timeline", "HFT_TIMELINE_PATH": str(timeline),
+                   "HFT_TIMELINE_HISTORY": f"{timeline}.history"}
+    found = []
+    for _ in range(count):
+        begin = _at_the_end()
+        done = subprocess.run(["ansible-playbook", "-i", str(INVENTORY), str(_ROOT / "playbooks" / "killswitch.yml"),
+                               "-e", "killswitch_reason=bench"], cwd=_ROOT, env=environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise LabError(f"killswitch.yml failed: {done.stdout[-2000:]}")
+        told = map(json.loads, timeline.read_text().splitlines())
+        at_ms = next(line["at"] for line in told if line["event"] == "phase") * 1e3
+        time.sleep(1)
+        log = Truth(begin)
+        log.read(on(_VENUE, f"tail -c +{begin + 1} {_LOG}"))
+        found.append(max(0.0, log.last_order_ns() / 1e6 - at_ms))
+        playbook.must("killswitch_clear", "-e", "killswitch_reason=bench", record="bench_clear", show=False)
+        playbook.must("trading", "-e", "trading_action=start", "-e", f"trading_engine={_BLUE}", record="bench_start", show=False)
+    return found
+
+
 def _commands(count: int) -> list[float]:
     """rollback.yml as a person types it."""
     taken = []
@@ -310,6 +336,9 @@ def missed(result: dict[str, Any]) -> list[str]:
         faults.append(f"asked from {_FAR_MS} ms away the gap is {result['far']['ratio']} times as long: expected at most {_FAR_BAR:g}")
     if result["killswitch"]["engine_ms"]["p99"] > _KILL_BAR_MS:
         faults.append(f"kill switch p99 {result['killswitch']['engine_ms']['p99']} ms: expected at most {_KILL_BAR_MS:g}")
+    if result["killswitch"]["play_ms"]["max"] > _KILL_PLAY_BAR_MS:
+        faults.append(f"killswitch.yml: last order {result['killswitch']['play_ms']['max']} ms after it began: expected at most "
+                      f"{_KILL_PLAY_BAR_MS:g}")
     if result["rollback_command_s"]["max"] > _ROLLBACK_BAR_S:
         faults.append(f"rollback.yml took {result['rollback_command_s']['max']} s: expected at most {_ROLLBACK_BAR_S:g}")
     return faults
