@@ -66,7 +66,15 @@ BENCHES = (
                lambda found: f"{_spread(found['peer']['gap_ms'], 'ms')}: {found['peer']['ratio']:g} times as long", True),
         Figure("orders in all of that", _faults, True),
         Figure("kill switch: asked to latched", lambda found: _spread(found["killswitch"]["engine_ms"], "ms")),
+        Figure("`killswitch.yml` from the begin of its first play to the last order",
+               lambda found: _spread(found["killswitch"]["play_ms"], "ms")),
+        Figure("the transfer asked for from far away", lambda found: f"{found['far']['added_ms']} ms added to a round trip: "
+               f"median {found['far']['gap_ms']['p50']:g} ms, {found['far']['ratio']:g} times as long, n {found['far']['gap_ms']['n']}"),
         Figure("`rollback.yml` from the command to its end", lambda found: _spread(found["rollback_command_s"], "s"), True),
+    )),
+    Bench("chaos", "chaos.json", (
+        Figure("faults in the middle of transfers: nothing lost, nothing doubled, nobody trading twice",
+               lambda found: f"{found['survived']} of {found['cases']}, and {found['missed_phase']} outside their phase"),
     )),
     Bench("bench-failover", "bench/failover.json", (
         Figure("an engine is killed: last order to the next one, elsewhere", lambda found: _spread(found["engine"]["rto_s"], "s"), True),
