@@ -206,7 +206,8 @@ def _rejoin(answers: dict, wanted: list) -> dict:
     if len({answers[host]["timeline"] for host in primaries[-2:]}) < len(primaries[-2:]):
         raise _Refused(f"two primaries on the same timeline: {', '.join(primaries)}; stop the one that is not to be, then run again")
     primary = primaries[-1]
-    followers = {one["name"] for one in answers[primary]["standbys"]}
+    # One whose log has parted from the primary's knocks again and again, and is sent away each time.
+    followers = {one["name"] for one in answers[primary]["standbys"] if one["state"] in ("streaming", "catchup")}
     others = wanted or sorted((set(_of(answers, "stopped", "standby", "primary")) - {primary}) - followers)
     if primary in others:
         raise _Refused(f"database_rejoin: {primary} is the primary; name the outdated members")

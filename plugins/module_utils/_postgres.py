@@ -42,6 +42,11 @@ TIMELINE = """
              (SELECT max(('x' || substr(name, 1, 8))::bit(32)::int) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'))
  ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END)
 """
+# Whether log arrives. A receiver calls itself streaming before the sender has agreed; one that is sent away begins another at once.
+STREAMS = """
+SELECT pid FROM pg_stat_wal_receiver JOIN pg_stat_activity USING (pid)
+WHERE status = 'streaming' AND clock_timestamp() - backend_start > '1 s'
+"""
 
 # Objects that a user makes get an OID from here on; initdb stays below it.
 _FIRST_USER_OID = 16384

@@ -75,6 +75,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     PRIMARY,
     STANDBY,
     STOPPED,
+    STREAMS,
     SUPERUSER,
     Cluster,
     as_superuser,
@@ -107,7 +108,7 @@ class Outdated:
         if self.following.settings().get("primary_conninfo") != self.following.wanted["primary_conninfo"]:
             return False
         with self.cluster.session() as cursor:
-            return bool(rows(cursor, "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'"))
+            return bool(rows(cursor, STREAMS))
 
     def refuse(self, state: str) -> Identity:
         """Before the first change. Returns who the new primary is."""

@@ -150,6 +150,9 @@ upstream:
     silent_seconds:
       description: Seconds since the sender was last heard.
       type: float
+    agreed:
+      description: Whether the connection has stood for a second. One whose log has parted from the sender's begins another every moment.
+      type: bool
 """
 
 import time
@@ -161,6 +164,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     CLUSTER_ARGUMENTS,
     PRIMARY,
     STANDBY,
+    STREAMS,
     TIMELINE,
     Cluster,
     psycopg2,
@@ -195,9 +199,10 @@ FROM pg_replication_slots ORDER BY slot_name
 _UPSTREAM = """
 SELECT sender_host AS host, sender_port AS port, coalesce(slot_name, '') AS slot, status,
        coalesce(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()), 0)::bigint AS replay_lag_bytes,
-       extract(epoch FROM now() - last_msg_receipt_time)::float8 AS silent_seconds
+       extract(epoch FROM now() - last_msg_receipt_time)::float8 AS silent_seconds,
+       pid IN (@streams@) AS agreed
 FROM pg_stat_wal_receiver
-"""
+""".replace("@streams@", STREAMS)
 
 
 def information(cluster: Cluster) -> dict[str, Any]:
@@ -221,7 +226,7 @@ def information(cluster: Cluster) -> dict[str, Any]:
 
 def missing(found: dict[str, Any], upstream: bool, standbys: list[str]) -> str:
     """What is waited for and not there yet; empty when nothing is."""
-    if upstream and found["upstream"].get("status") != "streaming":
+    if upstream and not found["upstream"].get("agreed"):
         return (f"no WAL arrives at this {found['state']} (receiver: {found['upstream'].get('status', 'none')}); "
                 "read PostgreSQL's log: wrong password, pg_hba.conf of the primary, lost slot or unreachable primary stand there")
     streaming = [follower["name"] for follower in found["standbys"] if follower["state"] == "streaming"]

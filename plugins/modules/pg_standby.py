@@ -73,6 +73,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     FRESH,
     PRIMARY,
     STANDBY,
+    STREAMS,
     SUPERUSER,
     Cluster,
     rows,
@@ -133,7 +134,7 @@ class Standby:
             return self.cluster.control_data(self.run_command).get("Database system identifier", ""), False
         with self.cluster.session() as cursor:
             own = rows(cursor, "SELECT system_identifier::text AS id FROM pg_control_system()")[0]["id"]
-            streaming = bool(rows(cursor, "SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming'"))
+            streaming = bool(rows(cursor, STREAMS))
         return own, streaming
 
 

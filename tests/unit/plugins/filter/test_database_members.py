@@ -109,6 +109,8 @@ def test_whoever_does_not_follow_the_newest_primary_rejoins() -> None:
     assert "same timeline" in database_rejoin(answers)["error"]
     assert "is the primary" in database_rejoin(_cluster(), ["db"])["error"]
     assert database_rejoin(_cluster())["move"] is False
+    sent_away = {**_follower("p2"), "state": "startup"}
+    assert database_rejoin(_cluster(db=_member("primary", standbys=(_follower("p1"), sent_away))))["others"] == ["p2"]
     assert database_rejoin({"db": None, "p1": _member("stopped")})["error"].startswith("no primary answers")
 
 
