@@ -128,6 +128,21 @@ def test_the_network_is_tls_alone_and_held_against_the_name(host) -> None:
     assert 'does not match host name "elsewhere"' in named
 
 
+@pytest.mark.long
+def test_monitoring_logs_in_over_the_network_by_the_certificate_alone(host, play, wrong_input) -> None:
+    given = {"postgres_exporter_db_host": "mol-02", "postgres_exporter_db_password": _VARIABLES["timescaledb_monitoring_password"]}
+    verified = {"postgres_exporter_db_authority": "/etc/postgresql/tls/authority.crt"}
+    role = {"ansible.builtin.import_role": {"name": "hft.ops.postgres_exporter"}}
+    assert "give postgres_exporter_db_authority" in wrong_input("mol-01", [{**role, "vars": given}])
+    done = play("mol-01", [{**role, "vars": {**given, **verified}}])
+    assert done.returncode == 0, done.stdout
+    assert _sql(_there(host, "mol-02"), "SELECT bool_and(ssl) FROM pg_stat_activity JOIN pg_stat_ssl USING (pid) "
+                                        "WHERE usename = 'hft_monitoring' AND client_addr IS NOT NULL") == "t"
+    # The same server by a name that no certificate has.
+    host.check_output("echo \"$(getent hosts mol-02 | cut -d' ' -f1) elsewhere\" >> /etc/hosts")
+    assert "pg_up" in wrong_input("mol-01", [{**role, "vars": {**given, **verified, "postgres_exporter_db_host": "elsewhere"}}])
+
+
 def test_replication_password_is_in_one_file_of_postgres_alone(host) -> None:
     standby = _there(host, "mol-02")
     passfile = standby.file("/var/lib/postgresql/replication.pgpass")
