@@ -34,6 +34,11 @@ apt-get update -q >/dev/null
 """
 
 
+# The same, as the vendor of the extension names it.
+_RENAMED = _OFFER.format(names="postgresql-17-timescaledb", suffix="+vendor").replace(
+    "dpkg-deb -b", "sed -i 's/^Package: .*/Package: timescaledb-2-postgresql-17/' tree/DEBIAN/control\n    dpkg-deb -b")
+
+
 def _there(host, name: str):
     return host.get_host(f"ssh://{name}", ssh_config=host.backend.ssh_config, sudo=True)
 
@@ -53,6 +58,22 @@ def _followers(host) -> list[str]:
 def _started(host) -> dict[str, str]:
     ask = "systemctl show -P ActiveEnterTimestampMonotonic postgresql@17-main.service"
     return {name: _there(host, name).check_output(ask) for name in _MEMBERS}
+
+
+@pytest.mark.long
+def test_packages_come_from_a_mirror_of_the_site(host, play) -> None:
+    there = _there(host, "mol-build")
+    there.check_output(_RENAMED)
+    there.check_output("rm /etc/apt/sources.list.d/offer.list && apt-get update -q >/dev/null")
+    given = {"timescaledb_repository": "Types: deb\nURIs: file:/srv/offer\nSuites: ./\nTrusted: yes\n",
+             "timescaledb_extension_package": "timescaledb-2-postgresql-17"}
+    install = {"ansible.builtin.import_role": {"name": "hft.ops.timescaledb", "tasks_from": "install"}, "vars": given}
+    done = play("mol-build", [install])
+    assert done.returncode == 0, done.stdout
+    assert there.check_output("dpkg-query -f '${Version}' -W timescaledb-2-postgresql-17").endswith("+vendor")
+    assert there.check_output("ls %s | grep -c 'timescaledb-[0-9]'", _LIBRARIES) == "1"
+    assert not there.file("/var/lib/postgresql/17/main").exists
+    assert "changed=0" in play("mol-build", [install]).stdout
 
 
 @pytest.mark.long
