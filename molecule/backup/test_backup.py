@@ -286,3 +286,28 @@ def test_a_target_that_the_archive_does_not_reach_leaves_the_host_as_it_was(host
     done = _restore(playbook, host, restore_type="latest", restore_timeline="1")
     assert done.returncode == 0, done.stdout
     assert _sql(there, "SELECT max(seq) FROM events WHERE engine = 'writer'") == "299"
+
+
+@pytest.mark.long
+def test_a_failover_begins_a_backup_on_the_new_timeline(host, play, database_playbook) -> None:
+    """mol-01 comes back as a standby of the restored mol-03, which is then lost in its turn."""
+    members = {"timescaledb_primary_host": "mol-03", "timescaledb_standby_hosts": ["mol-01"],
+               "timescaledb_synchronous_hosts": ["mol-01", "mol-03"], "timescaledb_allowed_networks": ["10.213.78.0/24"]}
+    done = play("mol-03", [{"ansible.builtin.import_role": {"name": "hft.ops.timescaledb"}, "vars": {**_VARIABLES, **members}}])
+    assert done.returncode == 0, done.stdout
+    wish = json.dumps({**members, "database_hosts": "mol-01:mol-03", "database_backup_hosts": "mol-02",
+                       "database_migrations": str(_ROOT / "engine" / "migrations")})
+    for name in ("database_rejoin", "database"):
+        done = database_playbook(name, "-e", wish)
+        assert done.returncode == 0, done.stdout
+    _there(host, "mol-03").check_output("systemctl stop postgresql@17-main.service")
+    done = database_playbook("database_failover", "-e", wish)
+    assert done.returncode == 0, done.stdout
+    timeline = _sql(host, "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+    assert timeline > "00000001"
+
+    def last_of_the_log() -> str:
+        told = _there(host, "mol-02").check_output("cd / && runuser -u postgres -- pgbackrest --stanza=hft --output=json info")
+        return json.loads(told)[0]["backup"][-1]["archive"]["stop"]
+
+    until(last_of_the_log, lambda stop: stop.startswith(timeline), within_s=90)
