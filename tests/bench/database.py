@@ -34,7 +34,8 @@ from lab.paths import INVENTORY
 _ROOT = Path(__file__).resolve().parents[2]
 _RESULT = _ROOT / "build" / "bench" / "database.json"
 MEMBERS = ("hft-db-01", "hft-prod-01", "hft-prod-02")
-_ROWS_OF = "SELECT count(*) || ' ' || count(DISTINCT seq) FROM orders WHERE strategy = '{strategy}' AND seq <= {rows}"
+_ROWS_OF = ("SELECT count(*) || ' ' || count(DISTINCT seq) || ' ' || count(DISTINCT seq) FILTER (WHERE seq BETWEEN {first} AND {last}) "
+            "FROM orders WHERE strategy = '{strategy}' AND seq <= {rows}")
 _GAP_BAR_MS = 3_000
 _FAILOVER_BAR_S = 10.0
 _INSERTS_BAR = 10.0
@@ -97,6 +98,8 @@ class Load:
     def __init__(self, argv: list[str], strategy: str, database: Database) -> None:
         self._argv, self.strategy, self._database = argv, strategy, database
         self.result: dict[str, Any] = {}
+        self.given_up = range(0)
+        """Rows that a person chose to lose, by a restore to a time before them."""
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -111,10 +114,12 @@ class Load:
         if not out.strip():
             raise LabError(f"the load ended with {self._process.returncode}: {err[-2000:]}")
         self.result = json.loads(out.splitlines()[-1])
-        there = asked(self._database.primary(), _ROWS_OF.format(strategy=self.strategy, rows=self.result["rows"]), "hft_db")
-        rows, distinct = (int(word) for word in there.split())
-        self.result["lost"] = self.result["rows"] - distinct
+        query = _ROWS_OF.format(strategy=self.strategy, rows=self.result["rows"], first=self.given_up.start, last=self.given_up.stop - 1)
+        rows, distinct, among = (int(word) for word in asked(self._database.primary(), query, "hft_db").split())
+        given_up = len(self.given_up) - among
+        self.result["lost"] = self.result["rows"] - distinct - given_up
         self.result["doubled"] = rows - distinct
+        self.result["given_up"] = given_up
 
 
 def moved(name: str, *arguments: str) -> playbook.Run:

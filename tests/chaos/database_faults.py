@@ -21,7 +21,7 @@ from typing import Any
 
 from conclusion import conclude
 from database import MEMBERS, Database, moved
-from harm import answers, docker, fill_log_disk, log_disk_back, plug, small_log_disk, unplug
+from harm import DATABASE_UNIT, answers, docker, fill_log_disk, log_disk_back, plug, setting, small_log_disk, unplug
 from lab_hosts import asked, on, slow_link
 
 from lab import docker_engine, inventory, machine, playbook
@@ -36,6 +36,18 @@ _EPOCHS = "SELECT coalesce(json_object_agg(strategy, epoch), '{}') FROM engine_l
 # The server's own, of every member: a standby's is that of the log it receives.
 _TIMELINE = "SELECT max(substr(name, 1, 8)) FROM pg_ls_waldir() WHERE name ~ '^[0-9A-F]{24}$'"
 
+# The load writes its rows in order: the last one says which are there.
+_LAST_ROW = "SELECT seq FROM orders WHERE engine = 'bench/1' ORDER BY time DESC LIMIT 1"
+_NOW = "SELECT clock_timestamp()"
+_SYSTEM = "SELECT system_identifier FROM pg_control_system()"
+_HELD = "SELECT count(*) FILTER (WHERE holder IS NOT NULL OR epoch < 1 << 20) FROM engine_lease"
+_REPOSITORY = "hft-mon-01"
+_BACKUPS = {"backup_hosts": ":".join([*MEMBERS, _REPOSITORY]), "pgbackrest_member_hosts": list(MEMBERS),
+            "pgbackrest_repository_host": _REPOSITORY, "pgbackrest_cipher_passphrase": "passphrase of the faults alone",
+            "pgbackrest_first_backup": False, "pgbackrest_full_calendar": "", "pgbackrest_incr_calendar": "",
+            "pki_authority_directory": "{{ lab_state_dir }}/chaos-pki"}
+# A passfile knows the password by host and port; the playbook puts it back as it was.
+_SAME_PASSWORD = "sed -i '1{{p;s/^[^:]*:[^:]*:/{gateway}:{port}:/}}' /var/lib/postgresql/replication.pgpass"
 _FROM_GATEWAY = "SELECT count(*) FROM pg_stat_replication WHERE client_addr = '{}' AND state = 'streaming'"
 
 
@@ -146,6 +158,7 @@ def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
     address = next(host.address for host in hosts if host.name == primary)
     with slow_link(f"{address}:5432", listen=gateway, delay_ms=40, rate_kib=512) as port:
         for name in _standbys(primary):
+            on(name, _SAME_PASSWORD.format(gateway=gateway, port=port))
             conninfo = re.sub(r"\bhost=\S+", f"host={gateway}", asked(name, "SHOW primary_conninfo"))
             conninfo = re.sub(r"\bport=\S+", f"port={port}", conninfo)
             for statement in (f"ALTER SYSTEM SET primary_conninfo = $it${conninfo}$it$", "SELECT pg_reload_conf()"):
@@ -157,15 +170,41 @@ def slow_link_to_the_standbys(primary: str, _choice: random.Random) -> None:
         moved("database", "-e", json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)}))
 
 
+def older_backup_restored(primary: str, _choice: random.Random) -> range:
+    """Somebody takes the database back to a time: what came after it is given up, nothing before, and nobody holds a lease then."""
+    setting(primary, "archive_command", "pgbackrest --stanza=hft archive-push %p")
+    moved("backup", "-e", json.dumps(_BACKUPS))
+    on(_REPOSITORY, "systemctl start pgbackrest-backup@full.service")
+    kept = asked(primary, _LAST_ROW, "hft_db")
+    point, system = asked(primary, _NOW), asked(primary, _SYSTEM)
+    time.sleep(3)
+    on(primary, f"systemctl stop {DATABASE_UNIT}")  # which archives the last of its log, and the standbys have it
+    time.sleep(1)
+    written = asked(_standbys(primary)[0], _LAST_ROW, "hft_db")
+    on(primary, "pg_dropcluster 17 main")
+    moved("database_restore", "-e", json.dumps({**_BACKUPS, "restore_host": primary, "restore_confirm": system, "restore_type": "time",
+                                                "restore_target": point}))
+    if asked(primary, _HELD, "hft_db") != "0":
+        raise LabError(f"{primary}: restored, and a lease is held, or its epoch may have been given before")
+    setting(primary, "archive_command", None)
+    moved("database_rejoin")
+    moved("database", "-e", json.dumps({"timescaledb_primary_host": primary, "timescaledb_standby_hosts": _standbys(primary)}))
+    return range(int(kept) + 1, int(written) + 1)
+
+
 def plain_move(_primary: str, _choice: random.Random) -> None:
     moved("database_switchover")
 
 
-FAULTS: tuple[Callable[[str, random.Random], None], ...] = (
+# What a fault gives up by a person's choice, as numbers of rows; none but a restore does.
+Fault = Callable[[str, random.Random], range | None]
+FAULTS: tuple[Fault, ...] = (
     primary_killed, primary_paused_and_back_as_a_second_primary, primary_partitioned, primary_crashes_and_restarts_with_its_standbys_away,
     standby_killed, standby_built_anew_while_the_primary_restarts, moved_during_a_migration, promotion_without_the_cut_is_refused,
-    disk_of_the_log_full, slow_link_to_the_standbys, plain_move,
+    disk_of_the_log_full, slow_link_to_the_standbys, older_backup_restored, plain_move,
 )
+_LOAD_S = {older_backup_restored: 90}
+_USUAL_LOAD_S = 20
 
 
 def broken(before: dict[str, int]) -> list[str]:
@@ -195,18 +234,18 @@ def _broken(before: dict[str, int]) -> list[str]:
     return out
 
 
-def one(database: Database, fault: Callable[[str, random.Random], None], choice: random.Random) -> dict[str, Any]:
+def one(database: Database, fault: Fault, choice: random.Random) -> dict[str, Any]:
     primary = database.primary()
     epochs = json.loads(asked(primary, _EPOCHS, "hft_db") or "{}")
     begin = time.monotonic()
-    with database.load(rows=_RATE * 20, rate=_RATE) as load:
+    with database.load(rows=_RATE * _LOAD_S.get(fault, _USUAL_LOAD_S), rate=_RATE) as load:
         time.sleep(2)
-        fault(primary, choice)
+        load.given_up = fault(primary, choice) or range(0)
         wrong = broken(epochs)
     found = load.result
     wrong += [f"{found[key]} rows {key}" for key in ("lost", "doubled") if found[key] != 0]
     return {"fault": fault.__name__, "primary": primary, "took_s": round(time.monotonic() - begin, 1), "rows": found["rows"],
-            "gap_ms": round(found["gap_ms"]), "wrong": wrong}
+            "gap_ms": round(found["gap_ms"]), "given_up": found["given_up"], "wrong": wrong}
 
 
 def missed(result: dict[str, Any]) -> list[str]:
@@ -225,7 +264,7 @@ def main() -> int:
     arguments = parser.parse_args()
     choice = random.Random(arguments.seed)  # noqa: S311 - which fault comes next, nothing secret
     chosen = [fault for fault in FAULTS if arguments.only in ("", fault.__name__)]
-    drawn: list[Callable[[str, random.Random], None]] = []
+    drawn: list[Fault] = []
     while len(drawn) < arguments.faults and chosen:
         drawn += choice.sample(chosen, len(chosen))
     result = machine.head(arguments.seed)

@@ -94,10 +94,14 @@ def small_log_disk(host: str) -> None:
 
 
 def fill_log_disk(host: str) -> None:
-    """Somebody fills it: the server ends itself and cannot come back before there is room. What is recycled would last for a while."""
+    """Somebody fills it: the server ends itself and cannot come back before there is room. What is recycled would last for a while.
+
+    It tries to recover at once, and there a stop has been seen to wait for ever; so it is killed.
+    """
     switch = "runuser -u postgres -- psql -XAtqc 'SELECT pg_switch_wal()' >/dev/null 2>&1"
     on(host, f"fallocate -l $(df --output=avail -B1 {_WAL} | tail -1) {_WAL}/filler || true;"
-             f" for n in $(seq 60); do {switch} || break; sleep 0.2; done; systemctl stop {DATABASE_UNIT}")
+             f" for n in $(seq 60); do {switch} || break; sleep 0.2; done;"
+             f" systemctl kill --signal=KILL {DATABASE_UNIT}; systemctl stop {DATABASE_UNIT}")
 
 
 def log_disk_back(host: str) -> None:
