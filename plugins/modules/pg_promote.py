@@ -17,7 +17,8 @@ description:
   - The proof of a planned one is the last record of the log. With O(after=clean_shutdown) the standby waits until its
     primary has shut down and the shutdown checkpoint, the last thing a primary writes, has arrived; then it promotes at once.
     When it does not come within O(wait_s), nothing is promoted.
-  - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short.
+  - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short. On a primary it is the
+    checkpoint after a promotion, by which the control file learns of the new timeline; no backup begins before.
   - Where the proof cannot be had, O(accept_loss) promotes all the same. The server then comes up without a network address,
     all leases are vacated and 2^20 is added to each epoch, and only then it accepts connections again.
   - A primary that was degraded (M(hft.ops.pg_degrade)) acknowledged alone. No cut proves anything then, and it is a loss to be accepted.
@@ -237,7 +238,7 @@ class Member:
             cursor.execute(sql)
 
     def restartpoint(self) -> None:
-        """The look for the primary's last record begins there."""
+        """The look for the primary's last record begins there; a primary is done with its promotion."""
         self.execute("CHECKPOINT")
 
     # -- detach
@@ -392,7 +393,7 @@ def _plan(member: Member, plan: Plan) -> None:
         _plan_promote(member, plan, found)
     for sql, difference in member.missing_slots():
         plan.change(difference, write=lambda sql=sql: member.execute(sql))
-    if given["step"] == "prepare" and not leads and not plan.check_mode:
+    if given["step"] == "prepare" and not plan.check_mode:
         member.restartpoint()
 
 
