@@ -123,7 +123,7 @@ def test_an_engine_that_is_down_comes_back_on_its_former_release_and_takes(demo:
     on(_GREEN, "systemctl stop hft_system.service")
     assert "needs rollback_to" in _run("rollback", "-e", f"rollback_release={former}", fails=True)
     said = _run("rollback", "-e", f"rollback_to={_GREEN}", "-e", "rollback_release=9.9.9", fails=True)
-    assert "releases/9.9.9/bin/hft_system: is not an executable program on this host" in said
+    assert "release 9.9.9: is not in /opt/hft_system/releases" in said
     assert _holders() == {_BLUE}
     _run("rollback", "-e", f"rollback_to={_GREEN}", "-e", f"rollback_release={former}")
     assert (_holders(), api(_GREEN, "status")["version"]) == ({_GREEN}, former)
