@@ -44,7 +44,8 @@ _ROWS = "SELECT coalesce(json_object_agg(strategy, json_build_array(epoch, holde
 _KNOWN_S = 90
 # What make test runs: each phase that matters most, no case that waits long.
 SHORT = (("drain", "giver kill"), ("handed_over", "giver freeze"), ("claimed", "primary kill"), ("claim", "notification dropped"),
-         ("fenced", "venue kill"))
+         ("fenced", "venue kill"), (phase_stop.ORDER, "giver freeze"), ("rehearsed", "taker on another build"),
+         ("handed_over", "promotion beside a primary that lives"))
 _ALONE = (("hand_over", "backend stalled"), ("hand_over", "notification dropped"), ("hand_over", "synchronous set emptied"),
           ("rehearsed", "second operator"), ("claim", "second operator"), ("drain", "kill switch"), ("handed_over", "kill switch"),
           ("first_order", "kill switch"), ("handed_over", "primary lost and a standby promoted"),
@@ -313,7 +314,7 @@ def missed(result: dict[str, Any], least: int) -> list[str]:
 def main() -> int:
     words = argparse.ArgumentParser(description=__doc__)
     words.add_argument("--seed", type=int, default=42)
-    words.add_argument("--short", action="store_true", help="the five of `make test`")
+    words.add_argument("--short", action="store_true", help="the eight of `make test`")
     words.add_argument("--only", default="", metavar="POINT:FAULT", help="one case, such as fence:taker freeze")
     words.add_argument("--from", dest="first", type=int, default=0, help="leave out so many at the beginning")
     words.add_argument("--count", type=int, help="so many at most")

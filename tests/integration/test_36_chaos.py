@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Five faults in the middle of a transfer; `make chaos` has the others. What must hold after each: tests/chaos/transfers.py."""
+"""Eight faults in the middle of a transfer; `make chaos` has the others. What must hold after each: tests/chaos/transfers.py."""
 
 from __future__ import annotations
 
