@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import programs
@@ -13,15 +14,26 @@ from lab.failure import LabError
 from lab.paths import ROOT, STATE
 
 _CONTEXT = ROOT / "lab"
-_REGISTRY_BASE = "debian:13"
-_BOOTSTRAP_BASE = "hft-lab-base:trixie"
-_SUITE = "trixie"
+
+
+@dataclass(frozen=True)
+class _Release:
+    """A release of Debian: its suite in the archive, its image in a registry, and what is built on it."""
+
+    suite: str
+    registry: str
+    dockerfile: str
+
+
+_DEBIAN_13 = _Release("trixie", "debian:13", "Dockerfile")
+# The stages of other Dockerfiles than the first one.
+_OF_ANOTHER_RELEASE = {"host-debian-12": _Release("bookworm", "debian:12", "Dockerfile.debian-12")}
 _PACKAGES = "systemd,systemd-sysv,dbus,python3,python3-apt,iproute2,procps,ca-certificates,sudo,openssh-server"
 
 
 def tag(target: str) -> str:
-    """Image of a target ("host", "build" or "bench"), named after what it is made from: a changed recipe is another image."""
-    recipe = b"".join((_CONTEXT / name).read_bytes() for name in ("Dockerfile", "lab-init"))
+    """Image of a target ("host", "build", "bench", "host-debian-12"), named after its recipe: a changed one is another image."""
+    recipe = b"".join((_CONTEXT / name).read_bytes() for name in (_release(target).dockerfile, "lab-init"))
     return f"hft-lab-{target}:{hashlib.sha256(recipe).hexdigest()[:12]}"
 
 
@@ -32,29 +44,36 @@ def exists(target: str) -> bool:
 def build(target: str) -> str:
     """Build the image of a target unless it is there; returns its tag."""
     if not exists(target):
-        run("docker", "build", "--build-arg", f"BASE={base()}", "--target", target, "--tag", tag(target), str(_CONTEXT),
+        release = _release(target)
+        run("docker", "build", "--file", str(_CONTEXT / release.dockerfile), "--build-arg", f"BASE={base(release)}", "--target", target,
+            "--tag", tag(target), str(_CONTEXT),
             fix="check that the machine's apt sources can be reached", log=STATE / f"log/image-{target}.log")
     return tag(target)
 
 
-def base() -> str:
-    """Image that every other starts from: a registry's, or a debootstrapped tree where no registry can be reached."""
-    if succeeds("docker", "image", "inspect", _BOOTSTRAP_BASE):
-        return _BOOTSTRAP_BASE
-    if succeeds("docker", "pull", "--quiet", _REGISTRY_BASE):
-        return _REGISTRY_BASE
-    return _bootstrap()
+def _release(target: str) -> _Release:
+    return _OF_ANOTHER_RELEASE.get(target, _DEBIAN_13)
 
 
-def _bootstrap() -> str:
+def base(release: _Release = _DEBIAN_13) -> str:
+    """Image that every other of the release starts from: a registry's, or a debootstrapped tree where no registry can be reached."""
+    bootstrapped = f"hft-lab-base:{release.suite}"
+    if succeeds("docker", "image", "inspect", bootstrapped):
+        return bootstrapped
+    if succeeds("docker", "pull", "--quiet", release.registry):
+        return release.registry
+    _bootstrap(release.suite, bootstrapped)
+    return bootstrapped
+
+
+def _bootstrap(suite: str, name: str) -> None:
     programs.ensure("debootstrap", "debootstrap")
     tree = STATE / "debootstrap"
     shutil.rmtree(tree, ignore_errors=True)
-    run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(tree), _mirror(),
+    run("debootstrap", "--variant=minbase", f"--include={_PACKAGES}", suite, str(tree), _mirror(),
         fix="read the log; the mirror is taken from the machine's own apt sources", log=STATE / "log/debootstrap.log")
-    run("sh", "-c", f"tar -C '{tree}' -c . | docker import - {_BOOTSTRAP_BASE}", fix="check the free disk space")
+    run("sh", "-c", f"tar -C '{tree}' -c . | docker import - {name}", fix="check the free disk space")
     shutil.rmtree(tree, ignore_errors=True)
-    return _BOOTSTRAP_BASE
 
 
 def _mirror() -> str:
