@@ -26,7 +26,8 @@ def play(inventory: Path) -> Play:
     """play(name, record, **more): one of the host's playbooks, with what the scenario `host` asks for."""
 
     def run(name: str, record: str, **more: object) -> playbook.Run:
-        values = {**_SCENARIO, "host_hosts": _HOST, "host_probe_s": 0, "host_report_folder": str(_REPORTS), **more}
+        # A container cannot reboot, and has no time server to follow: the report is read here, and fails nothing.
+        values = {**_SCENARIO, "host_hosts": _HOST, "host_reboot": False, "host_probe_s": 0, "host_report_folder": str(_REPORTS), **more}
         done = playbook.run(name, "--extra-vars", json.dumps(values), inventory=inventory, record=f"debian_12_{record}", show=False)
         assert done.rc == 0, done.output[-6000:]
         return done
@@ -44,7 +45,9 @@ def converged(play: Play, shell: Shell) -> playbook.Run:
     before = shell(_HOST, _FILES)
     play("host_audit", "audit")
     assert shell(_HOST, _FILES) == before
-    return play("host", "host")
+    done = play("host", "host")
+    shell(_HOST, "systemctl restart ssh.service")
+    return done
 
 
 def test_a_second_run_changes_nothing(converged: playbook.Run, play: Play) -> None:
@@ -52,9 +55,10 @@ def test_a_second_run_changes_nothing(converged: playbook.Run, play: Play) -> No
     assert play("host", "again").changes == []
 
 
-def test_every_knob_is_as_wanted_or_says_why_a_container_has_none(converged: playbook.Run) -> None:
+def test_every_knob_is_as_wanted_or_says_why_a_container_has_none(converged: playbook.Run, play: Play) -> None:
+    play("host_audit", "audit_again")
     # chrony has nobody to ask in a network without a time server.
-    wrong = [one for one in _knobs() if one["status"] not in ("applied", "not_applicable") and one["name"] != "clock offset"]
+    wrong = [one["name"] for one in _knobs() if one["status"] not in ("applied", "not_applicable") and one["name"] != "clock offset"]
     assert not wrong
     kernel = [one for one in _knobs() if one["role"] in ("realtime_kernel", "cpu_isolation", "hugepages", "cpu_power")]
     assert kernel
@@ -64,7 +68,6 @@ def test_every_knob_is_as_wanted_or_says_why_a_container_has_none(converged: pla
 def test_systemd_252_reads_what_was_written(converged: playbook.Run, shell: Shell) -> None:
     assert "vm.swappiness = 1" in shell(_HOST, "systemd-analyze cat-config sysctl.d")
     assert "SystemMaxUse=2G" in shell(_HOST, "systemd-analyze cat-config systemd/journald.conf")
-    shell(_HOST, "systemctl restart ssh.service")
     limits = shell(_HOST, "awk '/Max open files/ {print $4, $5}' /proc/$(systemctl show --property MainPID --value ssh.service)/limits")
     assert limits.split() == ["1024", "10000"]
     assert shell(_HOST, "systemctl is-active chrony.service").strip() == "active"
