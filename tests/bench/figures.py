@@ -76,6 +76,10 @@ BENCHES = (
         Figure("faults in the middle of transfers: nothing lost, nothing doubled, nobody trading twice",
                lambda found: f"{found['survived']} of {found['cases']}, and {found['missed_phase']} outside their phase"),
     )),
+    Bench("chaos-db", "chaos_db.json", (
+        Figure("faults of the database under load: one primary, one timeline, every acknowledged row there, no epoch lower",
+               lambda found: f"{sum(not one['wrong'] for one in found['faults'])} of {len(found['faults'])}"),
+    )),
     Bench("bench-failover", "bench/failover.json", (
         Figure("an engine is killed: last order to the next one, elsewhere", lambda found: _spread(found["engine"]["rto_s"], "s"), True),
         Figure("its host is lost", lambda found: _spread(found["host"]["rto_s"], "s"), True),
