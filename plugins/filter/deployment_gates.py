@@ -23,7 +23,8 @@ def deployment_gates(measured: dict, policy: dict, overrides: dict | None = None
     """Rows of gate, asked, found, verdict and reason.
 
     measured: lock (what deployment_lock returned, empty where no primary could be asked), decision, engines, databases, backup_age_s,
-    clock_offset_ms, free_mb, ticket, approvals, evidence, release, alerts, markets, where known;
+    clock_offset_ms, free_mb, releases (by host what it runs and has on its disk), ticket, approvals, evidence, release, alerts, markets,
+    where known;
     policy: the defaults of the role hft.ops.gates; a limit that is null is not asked for;
     overrides: reason by gate; more: gates of the user, each with gate, asked, found and ok.
     """
@@ -73,6 +74,8 @@ def _own(measured: dict, policy: dict) -> Iterator[dict]:
     yield from _worst("backup age", measured.get("backup_age_s"), _limit(policy, "max_backup_age_s"), "s")
     yield from _worst("clock offset", measured.get("clock_offset_ms"), _limit(policy, "max_clock_offset_ms"), "ms")
     yield from _worst("free disk", measured.get("free_mb"), _limit(policy, "min_free_mb"), "MB", least=True)
+    if "releases" in measured and measured.get("decision", {}).get("move"):
+        yield from _releases(measured, policy.get("versions") or {})
     for one in measured.get("markets") or []:
         yield _row(f"market {one.get('region') or one['venue']}", "closed or quiet until the change and its rollback are over",
                    one["reason"], one["may_change"] is True)
@@ -113,6 +116,45 @@ def _engines(measured: dict, policy: dict) -> Iterator[dict]:
     down = [f"{host}: {one['name']} {one['status']}" for host in (decision["giver"], decision["taker"])
             for one in measured["engines"][host]["status"]["exchanges"] if one["status"] != "connected"]
     yield _row("venues", _VENUES, ", ".join(down) or "connected", not down)
+
+
+def _releases(measured: dict, versions: dict) -> Iterator[dict]:
+    """What runs against what lies on the disks: the giver's files, to which a rollback returns; versions; one archive for each of them."""
+    releases, giver = measured["releases"], measured["decision"]["giver"]
+    one = releases.get(giver) or {}
+    wrong = one.get("wrong", [])
+    said = f"{one['version']}: {'not so: ' + _few(wrong) if wrong else 'as its manifest says'}" if one.get("version") else "not measured"
+    yield _row("release on disk", f"{giver}: every file as its manifest says", said, bool(one.get("version")) and not wrong)
+    hosts = sorted({*releases, *versions})
+    found = {host: (releases.get(host) or {}).get("version") or "not measured" for host in hosts}
+    asked = {host: str(versions.get(host) or (releases.get(host) or {}).get("current") or "what is current on its disk") for host in hosts}
+    yield _row("versions", _told(asked), _told(found), found == asked)
+    archives = _archives(measured)
+    mixed = {version: by for version, by in archives.items() if len(set(by.values())) > 1 or "" in by.values()}
+    yield _row("artifacts", "one archive for each version",
+               "; ".join(f"{version}: {_told({host: sha256[:12] or 'not measured' for host, sha256 in by.items()})}"
+                         for version, by in sorted((mixed or archives).items())) or "not measured", bool(archives) and not mixed)
+
+
+def _archives(measured: dict) -> dict:
+    """By version, who has it from which archive. The release that is to come is one too, unless it is not built yet."""
+    archives: dict[str, dict[str, str]] = {}
+    for host, one in sorted(measured["releases"].items()):
+        if (one or {}).get("version"):
+            archives.setdefault(one["version"], {})[host] = one.get("archive_sha256") or ""
+    wanted = measured.get("release") or {}
+    if wanted.get("sha256") and wanted.get("version") in archives:
+        archives[wanted["version"]]["the release"] = wanted["sha256"]
+    return archives
+
+
+def _told(by_host: dict) -> str:
+    return ", ".join(f"{host} {what}" for host, what in by_host.items())
+
+
+def _few(names: list) -> str:
+    """The first of what may be thousands of files."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _unmeasured(orders: float | None, position: float | None) -> Iterator[dict]:

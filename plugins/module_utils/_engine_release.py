@@ -85,6 +85,12 @@ class Release:
             shutil.rmtree(grave)
 
 
+def current_release(host: Host, home: str) -> str:
+    """The version that the link names; empty where there is none."""
+    link = host.path(f"{home}/current")
+    return os.path.basename(os.readlink(link)) if link.is_symlink() else ""
+
+
 def plan_link(plan: Plan, host: Host, path: str, target: str) -> bool:
     """State that path is to be a link to target (relative, as written); the switch is one rename. True when it differs."""
     real = str(host.path(path))
@@ -113,8 +119,7 @@ def plan_retention(plan: Plan, host: Host, home: str, program: str, keep: int, w
     folder = f"{home}/releases"
     names = [name for name in host.names(folder) if not name.startswith(".") and host.path(f"{folder}/{name}").is_dir()]
     newest_first = sorted(names, key=lambda name: host.path(f"{folder}/{name}").stat().st_mtime, reverse=True)
-    current = host.path(f"{home}/current")
-    protected = {wanted, os.path.basename(os.readlink(current)) if current.is_symlink() else "", *_running(host, folder)}
+    protected = {wanted, current_release(host, home), *_running(host, folder)}
     kept = len(protected & set(names))
     for name in newest_first:
         if name in protected:

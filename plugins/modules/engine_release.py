@@ -84,6 +84,13 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Every file of an installed release is as its manifest says, or what differs
+  hft.ops.engine_release:
+    program: hft_system
+    version: 0.1.0+0a1b2c3d
+    home: /opt/hft_system
+  check_mode: true
+
 - name: Release beside the running one
   hft.ops.engine_release:
     program: hft_system
@@ -111,6 +118,14 @@ needs_archive:
   description: True when the archive has to be sent before the host can go on; the action plugin acts on it.
   returned: success
   type: bool
+archive_sha256:
+  description: sha256 of the archive that the release came from, by its manifest as it was found; null where there is none.
+  returned: success
+  type: str
+current:
+  description: Version that C(current) led to when the host was asked; empty where it leads nowhere.
+  returned: success
+  type: str
 differences:
   description: Every difference between wanted and found, with its layer, path, before and after.
   returned: success
@@ -127,7 +142,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
 from ansible_collections.hft.ops.plugins.module_utils._engine_folder import plan_folder
 from ansible_collections.hft.ops.plugins.module_utils._engine_guard import GUARD_SPEC, refuse_disruption
-from ansible_collections.hft.ops.plugins.module_utils._engine_release import Release, plan_link, plan_retention
+from ansible_collections.hft.ops.plugins.module_utils._engine_release import Release, current_release, plan_link, plan_retention
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 
@@ -173,6 +188,7 @@ def apply(module: AnsibleModule, host: Host, plan: Plan) -> dict:
     wanted = module.params
     _refuse_bad_input(wanted, module.check_mode)
     release = Release(host, wanted["home"], wanted["program"], wanted["version"])
+    found = {"path": release.path, "archive_sha256": release.origin, "current": current_release(host, wanted["home"])}
     needs_archive = False
     if wanted["state"] == "installed":
         missing = release.differences(wanted["sha256"])
@@ -182,9 +198,9 @@ def apply(module: AnsibleModule, host: Host, plan: Plan) -> dict:
         _plan_current(wanted, host, plan, release, module.check_mode)
     refuse_disruption(wanted["guard"], plan, host, module.run_command)
     if needs_archive and not module.check_mode:
-        module.exit_json(changed=False, path=release.path, needs_archive=True, differences=[])
+        module.exit_json(changed=False, **found, needs_archive=True, differences=[])
     plan.run()
-    return {"path": release.path, "needs_archive": needs_archive}
+    return {**found, "needs_archive": needs_archive}
 
 
 def _refuse_bad_input(wanted: dict, check_mode: bool) -> None:

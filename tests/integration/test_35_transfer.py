@@ -173,6 +173,23 @@ def test_a_gate_that_fails_changes_nothing(demo: dict) -> None:
     assert api(_GREEN, "status")["version"] == before
 
 
+@pytest.mark.long
+def test_a_giver_whose_release_was_edited_or_that_runs_another_version_gives_nothing(demo: dict) -> None:
+    """It is what a rollback would return to."""
+    version = api(_BLUE, "status")["version"]
+    edited = f"/opt/hft_system/releases/{version}/docs/openapi.yaml"
+    release = json.dumps({"cutover_release": {"version": "9.9.9", "archive": "/none", "sha256": "0" * 64}})
+    on(_BLUE, f"cp -p {edited} /root/kept; echo edited >> {edited}")
+    try:
+        said = _run("cutover", "-e", release, "-e", json.dumps({"gates_versions": {_GREEN: "1.2.3"}}), fails=True)
+    finally:
+        on(_BLUE, f"mv /root/kept {edited}")
+    assert f"release on disk: asked {_BLUE}: every file as its manifest says, found {version}: not so: {edited}" in said
+    assert f"versions: asked {_BLUE} {version}, {_GREEN} 1.2.3, found" in said
+    assert "nothing was changed" in said
+    assert _holders() == {_BLUE}
+
+
 def test_a_second_operator_is_told_who_deploys_and_takes_over_with_a_reason(demo: dict) -> None:
     """The lock of a control node that died in its cutover: the refusal is recorded too, and what was taken over is given back."""
     sql("INSERT INTO deployment_lock VALUES (true, 'cutover-bob', 'bob@control-1', now(), now() + interval '10 minutes')")

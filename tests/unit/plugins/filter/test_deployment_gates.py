@@ -226,3 +226,48 @@ def test_an_override_needs_a_reason(reason: str | None, ticket: str) -> None:
 def test_an_override_of_no_gate_is_an_error_that_names_the_gates() -> None:
     with pytest.raises(AnsibleFilterError, match=r"override of gate 'tickets': no such gate; there are one holder, .*free disk, ticket"):
         deployment_gates(_GOOD, _POLICY, {"tickets": "a typo"})
+
+
+def _installed(version: str = "1", archive: str = "aa" * 32, **more: Any) -> dict:
+    return {"version": version, "current": version, "archive_sha256": archive, "wrong": [], **more}
+
+
+_PAIR = {"e1": _installed(), "e2": _installed()}
+
+
+def test_what_runs_is_what_lies_on_the_disks_and_the_two_may_run_different_versions() -> None:
+    """After a cutover the former engine is warm on the former release."""
+    measured = _measured(releases={"e1": _installed("2", "bb" * 32), "e2": _installed()}, release={"version": "3", "sha256": _SHA256})
+    rows = {row["gate"]: row for row in deployment_gates(measured, {}) if row["gate"] in ("release on disk", "versions", "artifacts")}
+    assert {gate: (row["found"], row["verdict"]) for gate, row in rows.items()} == {
+        "release on disk": ("2: as its manifest says", "pass"), "versions": ("e1 2, e2 1", "pass"),
+        "artifacts": ("1: e2 aaaaaaaaaaaa; 2: e1 bbbbbbbbbbbb", "pass")}
+
+
+@pytest.mark.parametrize(("releases", "versions", "gate", "found"), [
+    ({"e1": _installed(wrong=["/r/1/bin/hft_system"])}, {}, "release on disk", "1: not so: /r/1/bin/hft_system"),
+    ({"e1": _installed(wrong=list("abcde"))}, {}, "release on disk", "1: not so: a, b, c and 2 more"),
+    ({"e1": {}}, {}, "release on disk", "not measured"),
+    ({"e1": _installed(current="0")}, {}, "versions", "e1 1, e2 1"),
+    ({"e1": {}}, {}, "versions", "e1 not measured, e2 1"),
+    ({}, {"e2": "2"}, "versions", "e1 1, e2 1"),
+    ({}, {"e9": "1"}, "versions", "e1 1, e2 1, e9 not measured"),
+    ({"e3": _installed("4")}, {"e3": "1"}, "versions", "e1 1, e2 1, e3 4"),
+    ({"e2": _installed(archive="cc" * 32)}, {}, "artifacts", "1: e1 aaaaaaaaaaaa, e2 cccccccccccc"),
+    ({"e2": _installed(archive="")}, {}, "artifacts", "1: e1 aaaaaaaaaaaa, e2 not measured"),
+    ({"e1": _installed("2"), "e2": _installed("2", _SHA256)}, {}, "artifacts",
+     "2: e1 aaaaaaaaaaaa, e2 abababababab, the release abababababab"),
+])
+def test_what_runs_and_is_not_what_lies_there_fails(releases: dict, versions: dict, gate: str, found: str) -> None:
+    row = _row(_measured(releases={**_PAIR, **releases}), gate, {"versions": versions})
+    assert (row["found"], row["verdict"]) == (found, "fail")
+
+
+def test_a_version_that_is_asked_for_need_not_be_the_current_one_and_an_unbuilt_release_is_no_archive() -> None:
+    measured = _measured(releases={**_PAIR, "e3": _installed("7")}, release={"version": "1", "sha256": ""})
+    assert _failing(deployment_gates(measured, {"versions": {"e3": "7", "e1": "1"}})) == []
+
+
+def test_where_nothing_moves_no_release_is_asked_for() -> None:
+    gates = [row["gate"] for row in deployment_gates(_measured(decision=_STUCK, releases={}), {})]
+    assert not {"release on disk", "versions", "artifacts"} & set(gates)

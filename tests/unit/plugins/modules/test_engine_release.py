@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of, unpack
-from ansible_collections.hft.ops.plugins.module_utils._engine_release import Release, plan_link, plan_retention
+from ansible_collections.hft.ops.plugins.module_utils._engine_release import Release, current_release, plan_link, plan_retention
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 from ansible_collections.hft.ops.plugins.modules.engine_release import _refuse_bad_input
@@ -84,6 +84,13 @@ def test_a_version_that_leads_elsewhere_is_refused(version: str) -> None:
     with pytest.raises(HostError, match="expected letters, digits and"):
         _refuse_bad_input({"version": version, "sha256": "0" * 64, "keep": 2}, False)
     _refuse_bad_input({"version": "1.0+0a1b2c3d", "sha256": "0" * 64, "keep": 2}, False)
+
+
+def test_current_is_what_the_link_names(tmp_path: Path) -> None:
+    host = _host(tmp_path)
+    assert current_release(host, _HOME) == ""
+    (tmp_path / "root/opt/hft_system/current").symlink_to("releases/1.0+0a1b2c3d")
+    assert current_release(host, _HOME) == "1.0+0a1b2c3d"
 
 
 def test_archive_with_a_link_is_refused(tmp_path: Path) -> None:
