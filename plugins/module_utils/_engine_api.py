@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 _ORDERS = re.compile(r'^trading_orders_total\{strategy="([^"]+)",status="([^"]+)"\} (\S+)', re.MULTILINE)
+_REFUSALS = re.compile(r'^risk_check_failures_total\{check="([^"]+)"\} (\S+)', re.MULTILINE)
+_ROUND_TRIPS = re.compile(r'^venue_round_trip_seconds\{venue="([^"]+)"\} (\S+)', re.MULTILINE)
 
 
 class EngineUnreachable(HostError):
@@ -186,13 +188,22 @@ class EngineApi:
     def order_counts(self) -> dict[str, dict[str, int]]:
         """Orders by what became of them (accepted, rejected, ...) and strategy, since the process started."""
         counts: dict[str, dict[str, int]] = {"accepted": {}, "rejected": {}}
+        for strategy, status, count in _ORDERS.findall(self._metrics()):
+            counts.setdefault(status, {})[strategy] = int(float(count))
+        return counts
+
+    def refusals_and_round_trips(self) -> tuple[dict[str, int], dict[str, float]]:
+        """Orders refused before they were sent, by the check that refused; seconds of the last round trip, by venue, 0 before the first."""
+        text = self._metrics()
+        return ({check: int(float(count)) for check, count in _REFUSALS.findall(text)},
+                {venue: float(seconds) for venue, seconds in _ROUND_TRIPS.findall(text)})
+
+    def _metrics(self) -> str:
         code, text = self._send("GET", "/api/v1/metrics")
         if code != 200:
             # A page that was not given is no count of 0.
             raise EngineRefused(self._what("GET", "/api/v1/metrics"), code, _object(text) or {"detail": text[:200]})
-        for strategy, status, count in _ORDERS.findall(text):
-            counts.setdefault(status, {})[strategy] = int(float(count))
-        return counts
+        return text
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, timeout_s: float | None = None) -> dict[str, Any]:
         status, text = self._send(method, path, body, timeout_s)

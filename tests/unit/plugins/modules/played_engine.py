@@ -42,6 +42,7 @@ class PlayedEngine:
         }
         self.records: list[dict[str, Any]] = []
         self.counts: dict[str, Counter] = {"accepted": Counter(mm=10), "rejected": Counter(mm=0)}
+        self.page = ""  # what else the metrics page says
         self.latch: dict[str, Any] = {"latched": False, "reason": None, "since": None, "rows_latched": False, "strategies": []}
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.seen: Counter = Counter()
@@ -123,7 +124,7 @@ class PlayedEngine:
             return code, json.dumps({"type": "about:blank", "title": "Refused", "status": code, "detail": detail})
         if name == "GET metrics":
             return 200, "".join(f'trading_orders_total{{strategy="{one}",status="{what}"}} {count}\n'
-                                for what, each in self.counts.items() for one, count in each.items())
+                                for what, each in self.counts.items() for one, count in each.items()) + self.page
         document = copy.deepcopy({"GET status": self.status, "GET killswitch": self.latch,
                                   "GET transfer": {"holder": HOLDER, "transfers": self.records}}.get(name))
         if document is None:
