@@ -18,7 +18,7 @@ _BLUE, _GREEN = "hft-prod-01", "hft-prod-02"
 
 
 def _holders() -> set[str]:
-    return {holder.partition("/")[0] for _strategy, holder in sql("SELECT strategy, holder FROM engine_lease")}
+    return {holder.partition("/")[0] for _strategy, holder in sql("SELECT strategy, holder FROM engine_lease WHERE holder IS NOT NULL")}
 
 
 def _run(name: str, *arguments: str, fails: bool = False) -> str:
@@ -160,6 +160,46 @@ def test_a_release_that_does_worse_is_taken_back_and_one_that_does_not_stays(dem
     assert _holders() == {_BLUE}
     assert api(_BLUE, "status")["version"] == old
     _nobody_twice()
+
+
+@pytest.mark.long
+def test_a_cutover_tries_the_release_on_paper_updates_the_former_engine_and_drills(demo: dict, next_release: str) -> None:
+    """What the paper finds wrong ends it before anything moves; then the same with bounds that hold, and the way back from the disk."""
+    old = api(_BLUE, "status")["version"]
+    rows = "SELECT strategy, holder, epoch FROM engine_lease WHERE strategy NOT LIKE 'smoke-%' ORDER BY 1"
+    before = sql(rows)
+    source = ("-e", f"engine_build_source={next_release}", "-e", "cutover_bake_s=3")
+    both = ("-e", "cutover_update_former=true", "-e", "cutover_drill=true")
+    said = _run("cutover", *source, "-e", "cutover_smoke_orders=1000000", "-e", "cutover_smoke_s=3",
+                "-e", "cutover_id=e2e-paper", fails=True)
+    assert "orders on paper: asked at least 1000000 of smoke-mm-btc-usd within 3 s" in said
+    assert f"nothing was moved, {_BLUE} trades as before" in said
+    assert sql(rows) == before
+    assert [one["id"] for one in api(_GREEN, "status")["strategies"]] == ["mm-btc-usd", "mm-eth-usd"]
+    assert (api(_GREEN, "status")["role"], api(_GREEN, "status")["trading_enabled"]) == ("standby", False)
+    assert sql("SELECT verdict, g->>'verdict' FROM deployment_record, jsonb_array_elements(record->'gates') AS g"
+               " WHERE id = 'e2e-paper' AND g->>'gate' = 'orders on paper'") == [["refused", "fail"]]
+
+    planned = _run("cutover", *source, *both, "-e", "cutover_smoke_orders=5", "--check")
+    assert "5 orders on paper, by a copy of a strategy that moves" in planned
+    assert f"failover drill to {_BLUE} and back" in planned
+    assert sql(rows) == before
+
+    _run("cutover", *source, *both, "-e", "cutover_smoke_orders=5", "-e", "cutover_id=e2e-whole")
+    assert _holders() == {_GREEN}
+    new = api(_GREEN, "status")["version"]
+    assert (api(_BLUE, "status")["version"], api(_BLUE, "status")["role"]) == (new, "standby")
+    assert new != old
+    assert sql("SELECT id, verdict FROM deployment_record WHERE id LIKE 'e2e-whole%' ORDER BY 1") == [
+        ["e2e-whole", "done"], ["e2e-whole-drill", "done"], ["e2e-whole-former", "done"]]
+    assert not [line for line in venue_log() if line["ev"] == "accepted" and line["strategy"].startswith("smoke-")]
+    assert sql("SELECT holder FROM engine_lease WHERE strategy = 'smoke-mm-btc-usd'") == [[""]]
+    assert sql("SELECT * FROM deployment_lock") == []
+    _nobody_twice()
+
+    _run("rollback", "-e", f"rollback_to={_BLUE}", "-e", f"rollback_release={old}")
+    assert (_holders(), api(_BLUE, "status")["version"]) == ({_BLUE}, old)
+    sql("DELETE FROM engine_lease WHERE strategy LIKE 'smoke-%'")
 
 
 def test_a_gate_that_fails_changes_nothing(demo: dict) -> None:
