@@ -10,6 +10,7 @@ import shutil
 import tempfile
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hft.ops.plugins.module_utils._debug_symbols import beside, orphans
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of
 from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, version
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
@@ -30,19 +31,24 @@ class ActionModule(ActionBase):
             "diff": [{"before_header": archive, "after_header": archive, "before": "", "after": f"{difference['after']}\n"}],
         }
         if self._task.check_mode:
-            return {**planned, "sha256": ""}
+            return {**planned, "sha256": "", "debug_symbols": {"archive": beside(archive), "sha256": ""}}
         scratch = tempfile.mkdtemp(prefix="hft-build-")
         try:
             built = self._build(wanted, os.path.join(scratch, "source.tar.gz"), task_vars)
             if built.get("failed"):
                 return {**result, **built}
-            self._bring(built, archive)
+            # The symbols before the release: a release that is there has its symbols.
+            self._bring(**built["debug_symbols"], to=beside(archive))
+            self._bring(built["built"], built["sha256"], archive)
+            for orphan in orphans(os.path.dirname(archive)):
+                os.unlink(orphan)
         except (HostError, OSError) as wrong:
             return {**result, "failed": True, "msg": str(wrong)}
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             self._remove_tmp_path(self._connection._shell.tmpdir)
-        return {**planned, "sha256": built["sha256"], "seconds": built["seconds"]}
+        symbols = {"archive": beside(archive), "sha256": built["debug_symbols"]["sha256"]}
+        return {**planned, "sha256": built["sha256"], "debug_symbols": symbols, "seconds": built["seconds"]}
 
     def _build(self, wanted, packed, task_vars):
         source, exclude = os.path.abspath(wanted["source"]), wanted.get("exclude", EXCLUDE)
@@ -55,14 +61,14 @@ class ActionModule(ActionBase):
         self._fixup_perms2((self._connection._shell.tmpdir, sent))
         return self._execute_module(module_name="hft.ops.engine_build", module_args={**wanted, "received": sent}, task_vars=task_vars)
 
-    def _bring(self, built, archive):
-        os.makedirs(os.path.dirname(archive), exist_ok=True)
-        arriving = f"{archive}.arriving"
-        self._connection.fetch_file(built["built"], arriving)
+    def _bring(self, archive, sha256, to):
+        os.makedirs(os.path.dirname(to), exist_ok=True)
+        arriving = f"{to}.arriving"
+        self._connection.fetch_file(archive, arriving)
         digest = sha256_of(arriving)
-        if digest != built["sha256"]:
+        if digest != sha256:
             os.unlink(arriving)
-            raise HostError(f"{archive}: sha256 after the way is {digest}, on the build host {built['sha256']}; run again")
-        with open(f"{archive}.sha256", "w", encoding="utf-8") as beside:
-            beside.write(f"{digest}  {os.path.basename(archive)}\n")
-        os.replace(arriving, archive)
+            raise HostError(f"{to}: sha256 after the way is {digest}, on the build host {sha256}; run again")
+        with open(f"{to}.sha256", "w", encoding="utf-8") as beside_it:
+            beside_it.write(f"{digest}  {os.path.basename(to)}\n")
+        os.replace(arriving, to)

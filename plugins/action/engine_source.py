@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.hft.ops.plugins.module_utils._debug_symbols import beside
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import sha256_of
 from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, PROGRAM, version
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
@@ -36,12 +37,22 @@ class ActionModule(ActionBase):
 
 def _find(wanted: str, release_dir: str) -> dict:
     archive = os.path.join(os.path.abspath(release_dir), f"{PROGRAM}-{wanted}.tar.gz")
-    if not os.path.exists(archive) or not os.path.exists(f"{archive}.sha256"):
-        return {"version": wanted, "archive": archive, "present": False, "sha256": ""}
-    with open(f"{archive}.sha256", encoding="utf-8") as beside:
-        said = beside.read().split()[:1]
+    # No proof is asked of the symbols: a deployment does not wait for them.
+    found = {"version": wanted, "archive": archive, "debug_symbols": {"archive": beside(archive), "sha256": _said(beside(archive)) or ""}}
+    said = _said(archive)
+    if not os.path.exists(archive) or said is None:
+        return {**found, "present": False, "sha256": ""}
     digest = sha256_of(archive)
-    if said != [digest]:
-        raise HostError(f"{archive}: sha256 is {digest}, the file beside it says {said[0] if said else 'nothing'}; "
+    if said != digest:
+        raise HostError(f"{archive}: sha256 is {digest}, the file beside it says {said or 'nothing'}; "
                         f"remove both, the next run builds it again")
-    return {"version": wanted, "archive": archive, "present": True, "sha256": digest}
+    return {**found, "present": True, "sha256": digest}
+
+
+def _said(archive: str) -> str | None:
+    """What the file beside it says; None when there is none."""
+    try:
+        with open(f"{archive}.sha256", encoding="utf-8") as text:
+            return (text.read().split() or [""])[0]
+    except FileNotFoundError:
+        return None

@@ -13,6 +13,9 @@ description:
   - Packs the source on the control node, sends it as one archive, configures, compiles and installs it with CMake and Ninja in a fresh
     directory, packs the result without times and owners, and fetches it with its sha256, verified after the way.
   - The archive appears on the control node by one rename, after everything else succeeded.
+  - Programs and strategy libraries in it are stripped. Their debug symbols come in an archive of their own beside it,
+    C(program-version-dbgsym.tar.gz), as C(lib/debug/.build-id/ab/cdef….debug), where gdb looks with C(set debug-file-directory).
+  - Debug symbols whose release archive was removed go at the next build.
   - Call it only when M(hft.ops.engine_source) says that the release is not there.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: hft.ops.attributes
@@ -69,6 +72,10 @@ sha256:
   description: sha256 of the archive; not in check mode.
   returned: success
   type: str
+debug_symbols:
+  description: C(archive) is the path of the debug symbols on the control node, C(sha256) its sum; empty in check mode.
+  returned: success
+  type: dict
 seconds:
   description: How long each step took.
   returned: success, not in check mode
@@ -87,6 +94,7 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._debug_symbols import beside, separate
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of, unpack
 from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, PROGRAM
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
@@ -123,7 +131,7 @@ def build(wanted: dict) -> dict:
     work = os.path.join(wanted["build_dir"], PROGRAM)
     shutil.rmtree(work, ignore_errors=True)
     os.makedirs(work)
-    source, tree, stage = (os.path.join(work, name) for name in ("source", "tree", "stage"))
+    source, tree, stage, symbols = (os.path.join(work, name) for name in ("source", "tree", "stage", "symbols"))
     unpack(wanted["received"], "source", source)
     log = os.path.join(wanted["build_dir"], "build.log")
     seconds = {}
@@ -133,7 +141,7 @@ def build(wanted: dict) -> dict:
                       # A build from nothing takes half the time when the compiler reads the headers once for several files.
                       "-DCMAKE_UNITY_BUILD=ON",
                       # A warning of a compiler that is newer than the release must not keep it from being built.
-                      "-DHFT_WERROR=OFF",
+                      "-DHFT_WERROR=OFF", "-DHFT_DEBUG_SYMBOLS=ON",
                       *(["-DCMAKE_CXX_COMPILER_LAUNCHER=ccache"] if shutil.which("ccache") else []),
                       f"-DCMAKE_INSTALL_PREFIX={stage}", f"-DHFT_SOURCE_ID={wanted['version'].partition('+')[2]}",
                       *wanted["cmake_options"]],
@@ -142,19 +150,27 @@ def build(wanted: dict) -> dict:
     }
     with open(log, "wb"):
         pass
+
+    def run(step: str, argv: list) -> float:
+        return _run(step, argv, (source, tree), log, os.path.join(wanted["build_dir"], "ccache"))
+
     for name, argv in steps.items():
-        seconds[name] = _run(name, argv, source, log, os.path.join(wanted["build_dir"], "ccache"))
+        seconds[name] = run(name, argv)
+    separate(stage, symbols, lambda argv: run("debug symbols", argv))
     archive = os.path.join(wanted["build_dir"], f"{top}.tar.gz")
+    # After its symbols were taken: what runs here is what the hosts get.
     _refuse_other_version(os.path.join(stage, "bin", PROGRAM), wanted["version"])
     pack(stage, top, archive)
+    pack(symbols, f"{top}-dbgsym", beside(archive))
     shutil.rmtree(work)
-    return {"built": archive, "sha256": sha256_of(archive), "seconds": seconds}
+    debug_symbols = {"archive": beside(archive), "sha256": sha256_of(beside(archive))}
+    return {"built": archive, "sha256": sha256_of(archive), "debug_symbols": debug_symbols, "seconds": seconds}
 
 
-def _run(step: str, argv: list, source: str, log: str, cache: str) -> float:
+def _run(step: str, argv: list, places: tuple, log: str, cache: str) -> float:
     begin = time.monotonic()
-    # The paths and the day of the build are kept out of the binary: the same source gives the same release.
-    flags = f"-ffile-prefix-map={source}=."
+    # The paths and the day of the build are kept out of the binary and its symbols: the same source gives the same release.
+    flags = " ".join(f"-ffile-prefix-map={place}=." for place in places)
     # The source was unpacked a moment ago: its times say nothing, its content does.
     environment = {**os.environ, "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": "0", "CXXFLAGS": flags, "CFLAGS": flags,
                    "CCACHE_DIR": cache, "CCACHE_MAXSIZE": "1G", "CCACHE_SLOPPINESS": "include_file_mtime,include_file_ctime"}

@@ -63,6 +63,10 @@ present:
   description: Whether it is there already, verified.
   returned: success
   type: bool
+debug_symbols:
+  description: C(archive) is where the debug symbols lie, or will lie, C(sha256) what the file beside them says; empty when there is none.
+  returned: success
+  type: dict
 sha256:
   description: sha256 of the archive; empty when it is not there.
   returned: success
