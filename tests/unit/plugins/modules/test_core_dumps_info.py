@@ -37,7 +37,7 @@ def test_build_id_in_memory_is_that_of_the_file() -> None:
     maps = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines()]
     begins = {one[5]: int(one[0].split("-")[0], 16) for one in maps if len(one) == 6 and one[2] == "00000000" and Path(one[5]).is_file()}
     on_disk = {path: build_id(Path(path).read_bytes()[:PAGE]) for path in begins}
-    with open("/proc/self/mem", "rb", buffering=0) as memory:
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
         assert {path: build_id(os.pread(memory.fileno(), PAGE, begin)) for path, begin in begins.items()} == on_disk
     assert any(on_disk.values())
 
