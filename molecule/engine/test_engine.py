@@ -7,6 +7,7 @@ import json
 import os
 import re
 import subprocess
+import tarfile
 import time
 from pathlib import Path
 
@@ -89,6 +90,16 @@ def test_owner_and_mode(host, path: str, kind: str, owner: str, mode: int) -> No
 def test_release_is_what_its_manifest_says_and_the_engine_cannot_change_it(host, home: str) -> None:
     host.check_output(f"cd {home}/current && sha256sum --check --strict --quiet MANIFEST.sha256")
     assert host.check_output(f"find {home}/releases -not -user root -o -perm /022 -not -type l") == ""
+
+
+def test_release_is_stripped_and_its_symbols_stay_on_the_control_node(host) -> None:
+    version = _status(host)["version"]
+    with tarfile.open(_ROOT / f"build/releases/hft_system-{version}-dbgsym.tar.gz") as symbols:
+        kept = sorted(Path(name).name for name in symbols.getnames())
+    programs = host.check_output(f"find {_HOME}/releases/{version}/bin {_HOME}/releases/{version}/lib -type f").split()
+    assert [program for program in programs if host.run(f"grep -qaF .debug_info {program}").rc != 1] == []
+    links = [host.check_output(f"grep -aoE '[0-9a-f]{{38}}[.]debug' {program}") for program in programs]
+    assert sorted(links) == kept
 
 
 def test_engine_runs_the_release_as_standby(host) -> None:

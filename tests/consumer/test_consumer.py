@@ -90,6 +90,7 @@ def test_evidence_of_an_incident_comes_in_one_archive_without_a_secret(project: 
     with tarfile.open(folder / "consumer-01.tar.gz") as inner:
         inner.extractall(folder, filter="data")
     index = (folder / "consumer-01/index").read_text()
-    assert {"engine/system.log: ok", "engine/metrics: ok", "host/changes.jsonl: ok", "slow: not within 5 s"} <= set(index.splitlines())
+    assert {"engine/system.log: ok", "engine/metrics: ok", "host/changes.jsonl: ok", "host/core_dumps.json: ok",
+            "slow: not within 5 s"} <= set(index.splitlines())
     assert not [path for path in folder.rglob("*") if path.is_file() and b"of-this-test-alone" in path.read_bytes()]
     assert "hft-evidence" not in _on_host("ls /var/tmp")
