@@ -37,9 +37,7 @@ class ActionModule(ActionBase):
             built = self._build(wanted, os.path.join(scratch, "source.tar.gz"), task_vars)
             if built.get("failed"):
                 return {**result, **built}
-            # The symbols before the release: a release that is there has its symbols.
-            self._bring(**built["debug_symbols"], to=beside(archive))
-            self._bring(built["built"], built["sha256"], archive)
+            self._bring(built, archive)
             for orphan in orphans(os.path.dirname(archive)):
                 os.unlink(orphan)
         except (HostError, OSError) as wrong:
@@ -61,14 +59,21 @@ class ActionModule(ActionBase):
         self._fixup_perms2((self._connection._shell.tmpdir, sent))
         return self._execute_module(module_name="hft.ops.engine_build", module_args={**wanted, "received": sent}, task_vars=task_vars)
 
-    def _bring(self, archive, sha256, to):
-        os.makedirs(os.path.dirname(to), exist_ok=True)
-        arriving = f"{to}.arriving"
-        self._connection.fetch_file(archive, arriving)
-        digest = sha256_of(arriving)
+    def _bring(self, built, archive):
+        os.makedirs(os.path.dirname(archive), exist_ok=True)
+        # The symbols before the release: a release that is there has its symbols.
+        symbols = built["debug_symbols"]
+        arriving = ((symbols["archive"], symbols["sha256"], beside(archive)), (built["built"], built["sha256"], archive))
+        for place, sha256, to in arriving:
+            self._fetch(place, sha256, to)
+        for _place, sha256, to in arriving:
+            with open(f"{to}.sha256", "w", encoding="utf-8") as text:
+                text.write(f"{sha256}  {os.path.basename(to)}\n")
+            os.replace(f"{to}.arriving", to)
+
+    def _fetch(self, place, sha256, to):
+        self._connection.fetch_file(place, f"{to}.arriving")
+        digest = sha256_of(f"{to}.arriving")
         if digest != sha256:
-            os.unlink(arriving)
+            os.unlink(f"{to}.arriving")
             raise HostError(f"{to}: sha256 after the way is {digest}, on the build host {sha256}; run again")
-        with open(f"{to}.sha256", "w", encoding="utf-8") as beside_it:
-            beside_it.write(f"{digest}  {os.path.basename(to)}\n")
-        os.replace(arriving, to)

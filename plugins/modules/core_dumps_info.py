@@ -71,6 +71,8 @@ import json
 import struct
 import subprocess
 import threading
+from collections.abc import Iterator
+from typing import IO, cast
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._core_dump import mapped_build_ids
@@ -121,7 +123,8 @@ def _found_by(one: dict) -> list[str]:
 
 def describe(one: dict, argv: list[str], timeout_s: float) -> dict:
     """One listed dump with the build ids that are in it. argv: writes the dump to its output."""
-    build_ids, problem = {}, ""
+    build_ids: dict[str, str] = {}
+    problem = ""
     if one.get("corefile") not in _READABLE:
         problem = f"core dump is {one.get('corefile') or 'not there'}; base_coredump (role base) says what is kept"
     else:
@@ -136,13 +139,13 @@ def describe(one: dict, argv: list[str], timeout_s: float) -> dict:
 
 
 @contextlib.contextmanager
-def _output_of(argv, timeout_s):
+def _output_of(argv: list[str], timeout_s: float) -> Iterator[IO[bytes]]:
     """What a command writes, ended when its time is over or the reader has enough."""
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         limit = threading.Timer(timeout_s, running.kill)
         limit.start()
         try:
-            yield running.stdout
+            yield cast("IO[bytes]", running.stdout)
         finally:
             limit.cancel()
             running.kill()
