@@ -10,9 +10,9 @@ module: core_dumps_info
 short_description: Core dumps of a host, and the build ids of what had been mapped
 version_added: 0.1.0
 description:
-  - Asks C(coredumpctl) for the newest core dumps, and reads the build ids of the program and its libraries from each dump itself, so that
-    they are right also when the files on disk were replaced since. Nothing is written; the dump is read as it is decompressed.
-  - Needs no debugger and no elfutils. A host without C(coredumpctl) has no core dumps.
+  - Finds the newest core dumps that C(systemd-coredump) told the journal of, and reads the build ids of the program and its libraries from
+    each dump itself, so that they are right also when the files on disk were replaced since.
+  - Nothing is written; a compressed dump is read as C(coredumpctl) decompresses it. Needs no debugger and no elfutils.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: hft.ops.attributes
 options:
@@ -56,7 +56,7 @@ core_dumps:
     pid: {description: Process., type: int}
     signal: {description: Number of the signal that ended it., type: int}
     executable: {description: Its program., type: str}
-    core: {description: 'What is left of the dump, as coredumpctl says: V(present), V(truncated), V(missing), V(none).', type: str}
+    core: {description: Where the dump lies or lay on the host; empty where none was kept., type: str}
     build_ids: {description: Build id of each program and library that was mapped by its path., type: dict}
     problem: {description: Why build ids are missing; empty where all are there., type: str}
 problem:
@@ -68,6 +68,7 @@ problem:
 import contextlib
 import datetime
 import json
+import os
 import struct
 import subprocess
 import threading
@@ -78,7 +79,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._core_dump import mapped_build_ids
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
-_READABLE = ("present", "truncated", "journal")
+# The message that systemd-coredump writes for each dump.
+_MESSAGE = "MESSAGE_ID=fc2e22bc6ee647b6b90729ab34a250b1"
+_FIELDS = "COREDUMP_PID,COREDUMP_SIGNAL,COREDUMP_EXE,COREDUMP_FILENAME"
+_COMPRESSED = (".zst", ".xz", ".lz4")
 
 
 def main() -> None:
@@ -93,54 +97,54 @@ def main() -> None:
     wanted = module.params
     if not 1 <= wanted["newest"] <= 100:
         module.fail_json(msg=f"newest {wanted['newest']}: expected 1 to 100")
-    problem, listed = "", []
-    program = module.get_bin_path("coredumpctl")
-    if program:
-        try:
-            listed = list_dumps(program, wanted["since"], wanted["timeout_s"])[:wanted["newest"]]
-        except (HostError, OSError, ValueError, subprocess.TimeoutExpired) as wrong:
-            problem = f"coredumpctl list: {wrong}"
-    dumps = [describe(one, [program or "", *_found_by(one)], wanted["timeout_s"]) for one in listed]
+    problem, told = "", []
+    try:
+        told = list_dumps("journalctl", wanted["since"], wanted["newest"], wanted["timeout_s"])
+    except (HostError, OSError, ValueError, subprocess.TimeoutExpired) as wrong:
+        problem = f"core dumps cannot be listed: {wrong}"
+    dumps = [describe(one, wanted["timeout_s"]) for one in told]
     module.exit_json(changed=False, core_dumps=dumps, problem=problem)
 
 
-def list_dumps(program: str, since: str, timeout_s: float) -> list[dict]:
-    """What coredumpctl lists, newest first."""
-    argv = [program, "list", "--json=short", "--no-pager", *([f"--since={since}"] if since else [])]
+def list_dumps(program: str, since: str, newest: int, timeout_s: float) -> list[dict]:
+    """What the journal was told of core dumps, newest first."""
+    argv = [program, "--quiet", "--no-pager", "--reverse", f"--lines={newest}", "--output=json", f"--output-fields={_FIELDS}",
+            *([f"--since={since}"] if since else []), _MESSAGE]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False)
-    if "No coredumps found" in done.stderr or (done.returncode == 0 and not done.stdout.strip()):
-        return []
-    if done.returncode != 0:
-        raise HostError((done.stderr.strip().splitlines() or ["no output"])[-1])
-    return sorted(json.loads(done.stdout), key=lambda one: one["time"], reverse=True)
+    if done.returncode != 0 and done.stderr.strip():
+        raise HostError(done.stderr.strip().splitlines()[-1])
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def _found_by(one: dict) -> list[str]:
-    """How coredumpctl finds this dump again: process ids come again, so within its second."""
-    second = one["time"] // 1000000
-    return ["dump", str(one["pid"]), f"--since=@{second}", f"--until=@{second + 1}"]
-
-
-def describe(one: dict, argv: list[str], timeout_s: float) -> dict:
-    """One listed dump with the build ids that are in it. argv: writes the dump to its output."""
+def describe(told: dict, timeout_s: float, program: str = "coredumpctl") -> dict:
+    """One core dump as the journal has it, with the build ids that are in it."""
+    core = told.get("COREDUMP_FILENAME") or ""
     build_ids: dict[str, str] = {}
     problem = ""
-    if one.get("corefile") not in _READABLE:
-        problem = f"core dump is {one.get('corefile') or 'not there'}; base_coredump (role base) says what is kept"
+    if not core:
+        problem = "no core dump was kept as a file; base_coredump (role base) says what is kept"
     else:
         try:
-            with _output_of(argv, timeout_s) as core:
-                build_ids.update(mapped_build_ids(core))
+            with _read(core, program, timeout_s) as stream:
+                build_ids.update(mapped_build_ids(stream))
         except (HostError, OSError, struct.error) as wrong:
             problem = str(wrong)
-    time = datetime.datetime.fromtimestamp(one["time"] / 1000000, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"time": time, "pid": one["pid"], "signal": one.get("sig"), "executable": one.get("exe") or "",
-            "core": one.get("corefile") or "", "build_ids": build_ids, "problem": problem}
+    time = datetime.datetime.fromtimestamp(int(told["__REALTIME_TIMESTAMP"]) / 1000000, datetime.timezone.utc)
+    return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ"), "pid": int(told.get("COREDUMP_PID") or 0), "signal": int(told.get("COREDUMP_SIGNAL") or 0),
+            "executable": told.get("COREDUMP_EXE") or "", "core": core, "build_ids": build_ids, "problem": problem}
 
 
 @contextlib.contextmanager
-def _output_of(argv: list[str], timeout_s: float) -> Iterator[IO[bytes]]:
-    """What a command writes, ended when its time is over or the reader has enough."""
+def _read(core: str, program: str, timeout_s: float) -> Iterator[IO[bytes]]:
+    """The dump as the kernel wrote it. What decompresses is ended when its time is over or the reader has enough."""
+    if not os.path.exists(core):
+        raise HostError(f"core dump {core}: is gone; base_coredump (role base) says how much is kept")
+    if not core.endswith(_COMPRESSED):
+        with open(core, "rb") as plain:
+            yield plain
+        return
+    # The name of the file, as process ids come again.
+    argv = [program, "dump", f"COREDUMP_FILENAME={core}"]
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as running:
         limit = threading.Timer(timeout_s, running.kill)
         limit.start()

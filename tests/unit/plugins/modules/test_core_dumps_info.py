@@ -22,7 +22,8 @@ _CORE = core(
     (0x55100000, 3, "/opt/hft_system/releases/1/bin/hft_system", bytes(PAGE)),
     (0x7F000000, 0, "/opt/hft_system/releases/1/lib/strategies/momentum.so", program(_STRATEGY)),
     (0x7F100000, 0, "/usr/share/locale/C.utf8", b"text".ljust(PAGE, b"\0")))
-_LISTED = {"time": 1795392000500000, "pid": 7, "sig": 11, "exe": "/opt/hft_system/releases/1/bin/hft_system", "corefile": "present"}
+_TOLD = {"__REALTIME_TIMESTAMP": "1795392000500000", "COREDUMP_PID": "7", "COREDUMP_SIGNAL": "11",
+         "COREDUMP_EXE": "/opt/hft_system/releases/1/bin/hft_system"}
 
 
 @pytest.mark.parametrize(("content", "expected"), [
@@ -53,36 +54,48 @@ def test_what_is_no_core_dump_is_refused(content: bytes) -> None:
         dict(mapped_build_ids(io.BytesIO(content)))
 
 
-def _written(tmp_path: Path, content: bytes) -> list[str]:
-    (tmp_path / "core").write_bytes(content)
-    return ["cat", str(tmp_path / "core")]
+def _told(tmp_path: Path, content: bytes, name: str = "core.hft_system.7") -> dict[str, str]:
+    (tmp_path / name).write_bytes(content)
+    return {**_TOLD, "COREDUMP_FILENAME": str(tmp_path / name)}
+
+
+def _program(tmp_path: Path, script: str) -> str:
+    (tmp_path / "program").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "program").chmod(0o755)
+    return str(tmp_path / "program")
 
 
 def test_dump_is_described(tmp_path: Path) -> None:
-    found = describe(_LISTED, _written(tmp_path, _CORE), 20)
-    assert (found["time"], found["signal"], found["problem"]) == ("2026-11-23T00:00:00Z", 11, "")
+    found = describe(_told(tmp_path, _CORE), 20)
+    assert (found["time"], found["pid"], found["signal"], found["problem"]) == ("2026-11-23T00:00:00Z", 7, 11, "")
     assert sorted(found["build_ids"].values()) == [_ENGINE, _STRATEGY]
 
 
+def test_compressed_dump_is_read_as_it_is_decompressed(tmp_path: Path) -> None:
+    """The program here takes the place of coredumpctl: it gets the file by its name, and writes what is in it."""
+    told = _told(tmp_path, _CORE, "core.hft_system.7.zst")
+    found = describe(told, 20, _program(tmp_path, 'test "$1" = dump && cat "${2#COREDUMP_FILENAME=}"'))
+    assert (sorted(found["build_ids"].values()), found["problem"]) == ([_ENGINE, _STRATEGY], "")
+
+
+def test_dump_that_does_not_come_in_time_is_told(tmp_path: Path) -> None:
+    found = describe(_told(tmp_path, b"", "core.zst"), 0.2, _program(tmp_path, "exec sleep 60"))
+    assert "core dump" in found["problem"]
+
+
 def test_truncated_dump_tells_what_is_in_it(tmp_path: Path) -> None:
-    found = describe({**_LISTED, "corefile": "truncated"}, _written(tmp_path, _CORE[:-3 * PAGE + 100]), 20)
+    found = describe(_told(tmp_path, _CORE[:-3 * PAGE + 100]), 20)
     assert (list(found["build_ids"].values()), found["problem"]) == ([_ENGINE], "core dump: is cut off")
 
 
-def test_dump_that_is_gone_is_told() -> None:
-    assert "core dump is missing" in describe({**_LISTED, "corefile": "missing"}, ["false"], 20)["problem"]
+@pytest.mark.parametrize(("more", "words"), [
+    ({}, "no core dump was kept"), ({"COREDUMP_FILENAME": "/nowhere/core"}, "/nowhere/core: is gone")])
+def test_dump_that_is_not_there_is_told(more: dict[str, str], words: str) -> None:
+    assert words in describe({**_TOLD, **more}, 20)["problem"]
 
 
-def test_dump_that_does_not_come_in_time_is_told() -> None:
-    assert "core dump" in describe(_LISTED, ["sleep", "60"], 0.2)["problem"]
-
-
-@pytest.mark.parametrize(("script", "pids"), [
-    ("echo '[{\"time\":1,\"pid\":5},{\"time\":2,\"pid\":6}]'", [6, 5]),
-    ("echo 'No coredumps found.' >&2; exit 1", []),
-])
-def test_dumps_are_listed_newest_first(tmp_path: Path, script: str, pids: list[int]) -> None:
-    program_file = tmp_path / "coredumpctl"
-    program_file.write_text(f"#!/bin/sh\n{script}\n")
-    program_file.chmod(0o755)
-    assert [one["pid"] for one in list_dumps(str(program_file), "today", 20)] == pids
+def test_journal_is_read_line_by_line(tmp_path: Path) -> None:
+    assert list_dumps(_program(tmp_path, "echo '{\"COREDUMP_PID\":\"7\"}'; echo '{}'"), "today", 5, 20) == [{"COREDUMP_PID": "7"}, {}]
+    assert list_dumps(_program(tmp_path, "exit 0"), "", 5, 20) == []
+    with pytest.raises(HostError, match="Failed to parse timestamp"):
+        list_dumps(_program(tmp_path, "echo 'Failed to parse timestamp: soon' >&2; exit 1"), "soon", 5, 20)
