@@ -130,8 +130,9 @@ def describe(told: dict, timeout_s: float, program: str = "coredumpctl") -> dict
         except (HostError, OSError, struct.error) as wrong:
             problem = str(wrong)
     time = datetime.datetime.fromtimestamp(int(told["__REALTIME_TIMESTAMP"]) / 1000000, datetime.timezone.utc)
-    return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ"), "pid": int(told.get("COREDUMP_PID") or 0), "signal": int(told.get("COREDUMP_SIGNAL") or 0),
-            "executable": told.get("COREDUMP_EXE") or "", "core": core, "build_ids": build_ids, "problem": problem}
+    return {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ"), "pid": int(told.get("COREDUMP_PID") or 0),
+            "signal": int(told.get("COREDUMP_SIGNAL") or 0), "executable": told.get("COREDUMP_EXE") or "", "core": core,
+            "build_ids": build_ids, "problem": problem}
 
 
 @contextlib.contextmanager
