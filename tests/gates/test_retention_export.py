@@ -42,7 +42,8 @@ def test_a_number_is_copied_with_every_digit_or_as_text(of: str, digits: int, sc
     ("0.1", "DOUBLE", "0.1"), ("1.0", "DOUBLE", "1"), ("1000000000000000.0", "DOUBLE", "1e+15"), ("0.0001", "DOUBLE", "0.0001"),
     ("1e-05", "DOUBLE", "1e-05"), ("-2.701597381076931e+16", "DOUBLE", "-2.7015973810769312e+16"), ("1e+300", "DOUBLE", "1e+300"),
     ("5e-324", "DOUBLE", "5e-324"), ("123456.0", "FLOAT", "123456"), ("1000000.0", "FLOAT", "1e+06"),
-    ("-244195.375", "FLOAT", "-244195.38"), ("-1.64944192e+08", "FLOAT", "-1.6494419e+08"), ("0.1", "FLOAT", "0.1"), ("0.10", "DECIMAL(4,2)", "0.10"),
+    ("-244195.375", "FLOAT", "-244195.38"), ("-1.64944192e+08", "FLOAT", "-1.6494419e+08"), ("0.1", "FLOAT", "0.1"),
+    ("0.10", "DECIMAL(4,2)", "0.10"),
 ])
 def test_a_value_is_written_as_postgresql_writes_it(duckdb: str, of: str, postgresql: str) -> None:
     assert retention_parquet.written(duckdb, of) == postgresql
@@ -69,6 +70,16 @@ def test_a_packed_file_that_is_not_whole_is_named(tmp_path: Path) -> None:
 def test_a_python_that_fails_says_so_on_one_line(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"chunk\.parquet could not be made \(.* ended with 1\): it said nothing"):
         retention_export.to_parquet("/bin/false", tmp_path / "chunk.csv.gz", tmp_path / "chunk.parquet", [])
+
+
+def test_a_python_that_is_gone_is_named_with_the_way_to_have_it_again(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"/nowhere/python does not run \(No such file.*\): let the role hft\.ops\.db_retention"):
+        retention_export.to_parquet("/nowhere/python", tmp_path / "chunk.csv.gz", tmp_path / "chunk.parquet", [])
+
+
+def test_what_duckdb_says_of_a_long_record_is_brief() -> None:
+    assert retention_parquet.brief("CSV Error\nOriginal Line: " + "y" * 3_000_000 + "\nToo long.\n") == "CSV Error Too long."
+    assert len(retention_parquet.brief("y" * 3_000_000)) == 400
 
 
 def test_every_wheel_is_pinned_by_its_sum() -> None:

@@ -133,8 +133,11 @@ def _copy(cursor: Any, relation: str, columns: list[dict[str, str]], copied: lis
 
 
 def to_parquet(python: str, packed: Path, parquet: Path, columns: list[dict[str, str]]) -> dict[str, Any]:
-    done = subprocess.run([python, "-I", str(_PROGRAM), str(packed), str(parquet)], input=json.dumps(columns), capture_output=True,
-                          text=True, check=False)
+    try:
+        done = subprocess.run([python, "-I", str(_PROGRAM), str(packed), str(parquet)], input=json.dumps(columns), capture_output=True,
+                              text=True, check=False)
+    except OSError as why:
+        raise RuntimeError(f"{python} does not run ({why.strerror}): let the role hft.ops.db_retention make it anew") from why
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise RuntimeError(f"{parquet} could not be made ({python} ended with {done.returncode}): {said}")

@@ -50,10 +50,15 @@ def main() -> int:
             connection.execute(_copy(packed, parquet, columns))
             told = _read_back(connection, parquet, columns)
     except (duckdb.Error, RuntimeError) as why:
-        print(" ".join(str(why).split()), file=sys.stderr)
+        print(brief(str(why)), file=sys.stderr)
         return 1
     print(json.dumps(told))
     return 0
+
+
+def brief(said: str) -> str:
+    """What DuckDB says on one line, without the record that it quotes and the settings that it lists."""
+    return " ".join(" ".join(line for line in said.splitlines() if not line.startswith("Original Line:")).split())[:400]
 
 
 def kind(of: str) -> str:
