@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 namespace hft {
@@ -18,6 +19,9 @@ std::string one_line(const char* text) {
     while (!line.empty() && line.back() == ' ') line.pop_back();
     return line;
 }
+
+// "cached plan must not change result type"
+constexpr std::string_view kFeatureNotSupported = "0A000";
 
 int poll_ms(Nanos left) { return static_cast<int>(std::clamp<Nanos>(left / kMillisecond + 1, 0, 1000)); }
 
@@ -77,6 +81,7 @@ std::string PgConnection::connect() {
     Handle last_resort;
     const auto take = [&](Handle handle, const std::string& host) {
         connection_ = std::move(handle);
+        prepared_.clear();
         host_ = host;
         PQsetnonblocking(connection_.get(), 1);
         PQsetNoticeReceiver(connection_.get(), on_notice, &noticed_);
@@ -156,10 +161,28 @@ PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& 
     std::vector<const char*> texts;
     for (const PgValue& value : values) texts.push_back(value ? value->c_str() : nullptr);
     const Nanos end = boot_ns() + limit;
-    noticed_ = false;
-    if (PQsendQueryParams(c, sql.c_str(), static_cast<int>(texts.size()), nullptr, texts.data(), nullptr, nullptr, 0) != 1) {
-        return lost(one_line(PQerrorMessage(c)));
+    const int count = static_cast<int>(texts.size());
+    int sent = 0;
+    if (values.empty()) {
+        sent = PQsendQueryParams(c, sql.c_str(), 0, nullptr, nullptr, nullptr, nullptr, 0);
+    } else {
+        auto known = prepared_.find(sql);
+        if (known == prepared_.end()) {
+            const std::string name = "hft_" + std::to_string(next_name_++);
+            if (PQsendPrepare(c, name.c_str(), sql.c_str(), 0, nullptr) != 1) return lost(one_line(PQerrorMessage(c)));
+            PgReply made = receive(end, limit);
+            if (made.outcome != PgOutcome::done) return made;
+            known = prepared_.emplace(sql, name).first;
+        }
+        sent = PQsendQueryPrepared(c, known->second.c_str(), count, texts.data(), nullptr, nullptr, 0);
     }
+    if (sent != 1) return lost(one_line(PQerrorMessage(c)));
+    return receive(end, limit);
+}
+
+PgReply PgConnection::receive(Nanos end, Nanos limit) {
+    PGconn* c = connection_.get();
+    noticed_ = false;
     PgReply reply;
     bool answered = false;
     for (;;) {
@@ -173,6 +196,9 @@ PgReply PgConnection::query(const std::string& sql, const std::vector<PgValue>& 
             if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) {
                 reply.outcome = PgOutcome::failed;
                 reply.error = one_line(PQresultErrorMessage(result.get()));
+                // A migration changed what a statement returns: it is prepared anew.
+                const char* const state = PQresultErrorField(result.get(), PG_DIAG_SQLSTATE);
+                if (state != nullptr && std::string_view(state) == kFeatureNotSupported) prepared_.clear();
                 if (PQstatus(c) == CONNECTION_BAD) return lost(reply.error);
                 continue;
             }

@@ -3,6 +3,8 @@
 
 #include <libpq-fe.h>
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +44,7 @@ public:
     // that came with an earlier answer count.
     std::vector<std::string> wait_notifications(Nanos limit);
 
+    // A statement with parameters is parsed and planned once in a session: the second time it costs the server less, and the wait.
     PgReply query(const std::string& sql, const std::vector<PgValue>& values, Nanos limit);
 
 private:
@@ -52,6 +55,8 @@ private:
 
     [[nodiscard]] Handle start(const std::string& host) const;
     PgReply lost(const std::string& why);
+    // What the server says to what was sent last.
+    PgReply receive(Nanos end, Nanos limit);
 
     DatabaseConfig config_;
     std::string password_;
@@ -60,6 +65,9 @@ private:
     std::string host_;
     std::string hung_host_;
     bool noticed_ = false;
+    // Names in this session, by the text.
+    std::map<std::string, std::string> prepared_;
+    std::uint64_t next_name_ = 0;
 };
 
 }  // namespace hft

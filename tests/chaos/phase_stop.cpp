@@ -21,6 +21,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <string>
 
 struct pg_conn;
 struct pg_result;
@@ -39,6 +40,14 @@ constexpr std::size_t kHeader = 4;
 
 std::atomic<bool> drains{false}, fences{false}, begins{false};
 thread_local bool in_transaction = false, rehearses = false, rolled_back = false;
+
+// A statement has a name once it is prepared, in its own session.
+struct Statement {
+    const pg_conn* connection = nullptr;
+    std::string name{};
+    bool operator==(const Statement&) const = default;
+};
+thread_local Statement handover, acceptance;
 
 template <typename F>
 F* real(F*, const char* name) {
@@ -84,18 +93,31 @@ bool carries(const unsigned char* bytes, std::size_t size, std::uint8_t type) {
 extern "C" int PQsendQueryParams(pg_conn* connection, const char* sql, int count, const unsigned* types, const char* const* values,
                                  const int* lengths, const int* formats, int format) {
     static const auto next = real(&PQsendQueryParams, "PQsendQueryParams");
-    const bool names_handover = std::strstr(sql, "lease_hand_over(") != nullptr;
-    const bool hands_over = names_handover && !in_transaction;
-    if (names_handover && in_transaction) rehearses = true;
     if (std::strcmp(sql, "BEGIN") == 0) in_transaction = true;
     if (std::strcmp(sql, "COMMIT") == 0 || std::strcmp(sql, "ROLLBACK") == 0) {
         rolled_back = rehearses;
         in_transaction = rehearses = false;
     }
-    const bool claims = std::strstr(sql, "lease_accept(") != nullptr && std::strstr(values[2], "\"epoch\":0,") == nullptr;
+    return next(connection, sql, count, types, values, lengths, formats, format);
+}
+
+extern "C" int PQsendPrepare(pg_conn* connection, const char* name, const char* sql, int count, const unsigned* types) {
+    static const auto next = real(&PQsendPrepare, "PQsendPrepare");
+    if (std::strstr(sql, "lease_hand_over(") != nullptr) handover = {connection, name};
+    if (std::strstr(sql, "lease_accept(") != nullptr) acceptance = {connection, name};
+    return next(connection, name, sql, count, types);
+}
+
+extern "C" int PQsendQueryPrepared(pg_conn* connection, const char* name, int count, const char* const* values, const int* lengths,
+                                   const int* formats, int format) {
+    static const auto next = real(&PQsendQueryPrepared, "PQsendQueryPrepared");
+    const bool names_handover = handover == Statement{connection, name};
+    const bool hands_over = names_handover && !in_transaction;
+    if (names_handover && in_transaction) rehearses = true;
+    const bool claims = acceptance == Statement{connection, name} && std::strstr(values[2], "\"epoch\":0,") == nullptr;
     if (hands_over) at("hand_over");
     if (claims) at("claim");
-    const int sent = next(connection, sql, count, types, values, lengths, formats, format);
+    const int sent = next(connection, name, count, values, lengths, formats, format);
     if (hands_over || claims) PQflush(connection);
     if (hands_over) at("handed_over");
     if (claims) {
