@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import lsn, parse
 
 # A taker farther behind would make the move as long as it takes to catch up.
 _LAG_LIMIT_BYTES = 16 << 20
 _NOTHING: dict = {"error": "", "say": "", "primary": "", "taker": "", "others": [], "members": [], "system_identifier": "", "move": False,
-                  "packages": [], "behind": [], "takers": [], "managed": False}
+                  "packages": [], "behind": [], "takers": [], "managed": False, "synchronous": []}
 
 
 def database_switchover(answers: dict, wanted: str = "") -> dict:
@@ -65,6 +67,13 @@ def database_upgrade(answers: dict, versions: dict) -> dict:
 def database_degrade(answers: dict, end: bool = False, lost: list | None = None) -> dict:
     """The primary that is to acknowledge alone, or to hold again, and the members that answer."""
     return _decision(_degrade, answers, end, lost or [])
+
+
+def database_leave(answers: dict, host: str, returns: bool = False) -> dict:
+    """Whether a member may leave the cluster, and the synchronous set without it; returns: other metal comes back under its name."""
+    if host not in answers:
+        return {**_NOTHING, "say": f"{host} is no member of the database"}
+    return _decision(_leave, answers, host, returns)
 
 
 def database_followers(hosts: list, hostvars: dict, upstream: str = "") -> list:
@@ -259,6 +268,30 @@ def _degrade(answers: dict, end: bool, lost: list) -> dict:
             "system_identifier": answers[primary]["system_identifier"]}
 
 
+def _leave(answers: dict, host: str, returns: bool) -> dict:
+    if _managed(answers):
+        raise _Refused(f"{host}: Patroni manages its cluster, and etcd counts it; take it away by patronictl and etcdctl, "
+                       "then out of the inventory")
+    primary = _the_primary(answers)
+    now = answers[primary]
+    if primary == host:
+        raise _Refused(f"{host}: is the database primary; move it away first (playbook database_switchover)")
+    others = [one for one in _of(answers, "primary", "standby") if one != host]
+    fed = sorted({one["name"] for one in answers[host].get("standbys", [])}
+                 | {one for one in others if answers[one].get("follows") == host})
+    if fed:
+        raise _Refused(f"{host}: {', '.join(fed)} follows it; give it another timescaledb_upstream_host first, and run database.yml")
+    slot = re.sub("[^a-z0-9_]", "_", host)
+    if answers[host]["state"] == "silent" and any(one["name"] == slot and one["active"] for one in now.get("slots", [])):
+        raise _Refused(f"{host}: does not answer, and slot {slot} on {primary} is in use, so its server still follows; power it off")
+    left = [one for one in parse(now["synchronous_standby_names"]).names if one != host]
+    streams = [one["name"] for one in now["standbys"] if one["state"] == "streaming" and one["sync_state"] in ("quorum", "sync")]
+    if now["synchronous_standby_names"] and not returns and not set(streams) - {host}:
+        raise _Refused(f"{primary}: without {host} no synchronous standby streams from it, so every commit would wait; bring one up first")
+    return {"primary": primary, "others": [one for one in others if one != primary], "members": others, "synchronous": left,
+            "system_identifier": now["system_identifier"], "say": f"{host} leaves the cluster of {primary}"}
+
+
 def _packages(version: dict) -> dict:
     return {name: one["installed"] for name, one in version["packages"].items()}
 
@@ -282,4 +315,4 @@ class FilterModule:
         return {"database_switchover": database_switchover, "database_failover": database_failover, "database_cut": database_cut,
                 "database_taker": database_taker, "database_rows": database_rows, "database_rejoin": database_rejoin,
                 "database_upgrade": database_upgrade, "database_degrade": database_degrade, "database_followers": database_followers,
-                "database_primary": database_primary}
+                "database_primary": database_primary, "database_leave": database_leave}

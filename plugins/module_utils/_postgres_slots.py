@@ -26,3 +26,17 @@ def missing_slots(wanted: list[str], found: dict[str, str]) -> list[tuple[str, D
     # true: it keeps the log from now on, not from the first connection.
     return [(f"SELECT pg_create_physical_replication_slot('{slot}', true)", Difference("live", f"{slot} (slot)", None, "physical"))
             for slot in wanted if slot not in found]
+
+
+def slots_in_use(cursor: Any) -> set[str]:
+    """Those that a follower uses now."""
+    return {row["slot_name"] for row in rows(cursor, "SELECT slot_name FROM pg_replication_slots WHERE active")}
+
+
+def left_slots(unwanted: list[str], found: dict[str, str], in_use: set[str]) -> list[tuple[str, Difference]]:
+    """For each that is there the statement that drops it, and the difference that it ends."""
+    for slot in unwanted:
+        if slot in in_use:
+            raise HostError(f"remove_slots: {slot}: is in use, its member still follows; stop that server first")
+    return [(f"SELECT pg_drop_replication_slot('{slot}')", Difference("live", f"{slot} (slot)", found[slot], None))
+            for slot in unwanted if slot in found]

@@ -76,8 +76,15 @@ options:
     type: list
     elements: str
     default: []
+  remove_slots:
+    description:
+      - Physical replication slots of members that left, which would keep the write-ahead log for nobody. One in use is refused.
+    type: list
+    elements: str
+    default: []
 notes:
-  - When a database, an extension or a slot cannot be made, what was made before it stays and the message names it. Nothing is ever dropped.
+  - When a database, an extension or a slot cannot be made, what was made before it stays and the message names it. Nothing is ever dropped
+    but the slots of O(remove_slots).
 """
 
 EXAMPLES = r"""
@@ -123,7 +130,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     rows,
 )
 from ansible_collections.hft.ops.plugins.module_utils._postgres_scram import fits, verifier
-from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import missing_slots, slots_found
+from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import left_slots, missing_slots, slots_found, slots_in_use
 
 # Postgres takes any name in quotes; these need none, which is what every other tool expects of them.
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
@@ -147,6 +154,7 @@ class Found:
     extensions: dict[str, dict[str, str]] = field(default_factory=dict)
     """Version by name, by database."""
     slots: dict[str, str] = field(default_factory=dict)
+    slots_in_use: set[str] = field(default_factory=set)
     """physical or logical, by name."""
 
 
@@ -175,6 +183,7 @@ def main() -> None:
             "roles": {"type": "list", "elements": "dict", "default": [], "options": role},
             "databases": {"type": "list", "elements": "dict", "default": [], "options": database},
             "slots": {"type": "list", "elements": "str", "default": []},
+            "remove_slots": {"type": "list", "elements": "str", "default": []},
             **CLUSTER_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -196,11 +205,12 @@ def main() -> None:
 def refuse_bad_input(given: dict[str, Any]) -> None:
     """All that is wrong with the names, at once."""
     problems = []
-    for option in ("roles", "databases", "slots"):
+    for option in ("roles", "databases", "slots", "remove_slots"):
         names = [one if isinstance(one, str) else one["name"] for one in given[option]]
         wrong = [name for name in names if not _NAME.fullmatch(name)]
         problems += [f"{option}: {name!r}: expected a lower-case name of letters, digits and _" for name in wrong]
         problems += [f"{option}: {name}: listed twice" for name in sorted({name for name in names if names.count(name) > 1})]
+    problems += [f"remove_slots: {name}: stands in slots too" for name in sorted(set(given["slots"]) & set(given["remove_slots"]))]
     for one in (one for database in given["databases"] for one in database["extensions"]):
         if not _EXTENSION.fullmatch(one):
             problems.append(f"extensions: {one!r}: expected NAME or NAME=VERSION")
@@ -249,7 +259,8 @@ def other_statements(given: dict[str, Any], found: Found) -> list[Statement]:
                                         Difference("live", name, f"owner {found.databases[name]}", f"owner {owner}")))
         for wanted in database["extensions"]:
             statements += _extension(name, wanted, found.extensions.get(name, {}))
-    statements += [Statement(sql, difference) for sql, difference in missing_slots(given["slots"], found.slots)]
+    slots = missing_slots(given["slots"], found.slots) + left_slots(given["remove_slots"], found.slots, found.slots_in_use)
+    statements += [Statement(sql, difference) for sql, difference in slots]
     return statements
 
 
@@ -320,7 +331,7 @@ def _found(cursor: Any) -> Found:
         found.rewinders.add(row["rolname"])
     for row in rows(cursor, "SELECT datname, pg_get_userbyid(datdba) AS owner FROM pg_database WHERE NOT datistemplate"):
         found.databases[row["datname"]] = row["owner"]
-    found.slots = slots_found(cursor)
+    found.slots, found.slots_in_use = slots_found(cursor), slots_in_use(cursor)
     return found
 
 

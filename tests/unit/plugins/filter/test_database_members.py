@@ -11,6 +11,7 @@ from ansible_collections.hft.ops.plugins.filter.database_members import (
     database_degrade,
     database_failover,
     database_followers,
+    database_leave,
     database_primary,
     database_rejoin,
     database_rows,
@@ -222,3 +223,35 @@ def test_where_patroni_decides_it_is_asked_and_no_set_is_held_against_it() -> No
     assert (found["error"], found["members"], found["managed"]) == ("", ["p1", "p2"], True)
     assert "is a running primary" in database_failover(_managed(_cluster()))["error"]
     assert "Patroni manages the cluster" in database_degrade(_managed(_cluster()))["error"]
+
+
+def _slot(name: str, active: bool = True) -> dict:
+    return {"name": name, "active": active}
+
+
+def test_a_member_leaves_and_the_others_acknowledge_without_it() -> None:
+    found = database_leave(_both(), "p1")
+    assert (found["error"], found["primary"], found["others"], found["synchronous"]) == ("", "db", ["p2"], ["db", "p2"])
+    assert database_leave(_both(), "mon")["move"] is False
+
+
+def test_a_member_that_is_gone_may_be_the_last_one_where_other_metal_comes_back() -> None:
+    lone = _cluster(p1=None, p2=None, db=_member("primary", slots=[_slot("p1", False)]))
+    assert database_leave(lone, "p1", returns=True)["error"] == ""
+    assert "without p1 no synchronous standby streams" in database_leave(lone, "p1")["error"]
+
+
+@pytest.mark.parametrize(("answers", "host", "said"), [
+    (_both(), "db", "db: is the database primary; move it away first (playbook database_switchover)"),
+    (_cluster(db=_member("primary", standbys=(_follower("p1"),))), "p1", "db: without p1 no synchronous standby streams"),
+    (_cluster(p1=_member("standby", "db", standbys=(_follower("x"),))), "p1", "p1: x follows it"),
+    (_cluster(p1=None, p2=_member("standby", "p1")), "p1", "p1: p2 follows it"),
+    (_cluster(p1=None, db=_member("primary", standbys=(_follower("p1"), _follower("p2")), slots=[_slot("p1")])), "p1",
+     "p1: does not answer, and slot p1 on db is in use"),
+    (_cluster(db=_member("primary", managed_by="patroni")), "p1", "p1: Patroni manages its cluster"),
+    (_cluster(db=None), "p1", "no primary answers"),
+])
+def test_a_member_that_must_stay_is_refused(answers: dict, host: str, said: str) -> None:
+    found = database_leave(answers, host)
+    assert said in found["error"]
+    assert found["move"] is False

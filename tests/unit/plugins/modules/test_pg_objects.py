@@ -21,8 +21,8 @@ def _role(name, login=False, replication=False, password=None, member_of=(), rew
             "rewind": rewind}
 
 
-def _wanted(databases=(), slots=(), roles=()):
-    return {"databases": list(databases), "slots": list(slots), "roles": list(roles)}
+def _wanted(databases=(), slots=(), roles=(), remove_slots=()):
+    return {"databases": list(databases), "slots": list(slots), "roles": list(roles), "remove_slots": list(remove_slots)}
 
 
 def test_a_verifier_of_a_real_server_is_understood():
@@ -69,6 +69,17 @@ def test_what_differs_is_put_right():
 def test_a_logical_slot_of_that_name_is_refused():
     with pytest.raises(HostError, match=r"^slots: s: exists as a logical slot"):
         other_statements(_wanted(slots=["s"]), Found(slots={"s": "logical"}))
+
+
+def test_a_slot_of_a_member_that_left_is_dropped_and_one_in_use_is_not():
+    found = Found(slots={"gone": "physical", "here": "physical"}, slots_in_use={"here"})
+    [drop] = other_statements(_wanted(remove_slots=["gone", "never_was"]), found)
+    assert drop.sql == "SELECT pg_drop_replication_slot('gone')"
+    assert (drop.difference.before, drop.difference.after) == ("physical", None)
+    with pytest.raises(HostError, match=r"^remove_slots: here: is in use"):
+        other_statements(_wanted(remove_slots=["here"]), found)
+    with pytest.raises(HostError, match="remove_slots: gone: stands in slots too"):
+        refuse_bad_input(_wanted(slots=["gone"], remove_slots=["gone"]))
 
 
 def test_all_bad_names_are_told_at_once():
