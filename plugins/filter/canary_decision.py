@@ -8,6 +8,8 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, newest
 
 _UNKNOWN_RISK = float("inf")
+_SHADOW = "shadow-"
+_LONGEST_NAME = 32
 _LONGEST = 8  # steps of one run: so many are written down in canary.yml
 
 
@@ -58,6 +60,16 @@ def limits_share(strategies: list, percent: float) -> list:
     amounts = ("max_position", "max_notional", "daily_loss_usd")
     return [{**one, "limits": {key: value * share if key in amounts else value for key, value in (one.get("limits") or {}).items()}}
             for one in strategies]
+
+
+def shadow_strategies(strategies: list, names: list) -> list:
+    """A twin on paper of each named strategy: the same type, market, limits and parameters."""
+    twins = [{**one, "id": f"{_SHADOW}{one['id']}", "paper_trading": True} for one in strategies if one["id"] in names]
+    long = [one["id"] for one in twins if len(one["id"]) > _LONGEST_NAME]
+    if long:
+        raise AnsibleFilterError(f"hft.ops.shadow_strategies: {', '.join(long)}: longer than the {_LONGEST_NAME} characters that an engine "
+                                 f"takes; strategies that are shadowed need names of at most {_LONGEST_NAME - len(_SHADOW)}")
+    return twins
 
 
 def _check_steps(steps: object) -> None:
@@ -176,4 +188,4 @@ class FilterModule:
 
     def filters(self) -> dict:
         return {"canary_decision": canary_decision, "canary_plan": canary_plan, "strategy_risks": strategy_risks,
-                "limits_share": limits_share}
+                "limits_share": limits_share, "shadow_strategies": shadow_strategies}

@@ -39,8 +39,12 @@ def canary_metrics(metrics: list, canary: str, baseline: str, seconds: float, lo
 def canary_rows(told: list) -> list:
     """The steps as gates of a record."""
     words = {PASSED: "pass", FAIL: "fail", HOLD: "skipped"}
-    return [{"gate": f"canary {one['step']['share']} %", "asked": ", ".join(one["step"]["names"]) + ": no worse than the baseline",
-             "found": one["why"], "verdict": words[one["verdict"]], "reason": ""} for one in told]
+    rows = []
+    for one in told:
+        share, names = one["step"]["share"], ", ".join(one["step"]["names"])
+        gate, asked = (f"canary {share} %", "no worse than the baseline") if share else ("canary as a shadow", "the same decisions")
+        rows.append({"gate": gate, "asked": f"{names}: {asked}", "found": one["why"], "verdict": words[one["verdict"]], "reason": ""})
+    return rows
 
 
 def canary_step(transfer: dict, watch: dict, analysis: dict, accept: str = "") -> dict:
@@ -90,7 +94,7 @@ def canary_verdict(decision: dict, told: list, problem: str, asked_back: str = "
         return judged("paused", held,
                       f"nothing more is moved, {taker} keeps what it has. Within {pause_s:g} s, in which nobody else deploys: the same "
                       "command looks again and goes on, canary_accept=WHY goes on as it is, canary_back=WHY takes everything back")
-    share = decision["steps"][len(told) - 1]["share"] if told else 0
+    share = told[-1]["step"]["share"] if told else 0
     return {**judged("done", "", ""), "say": f"{taker} holds {share} % of the strategies; {giver or 'the former engine'} is warm"}
 
 

@@ -223,7 +223,7 @@ def _move_wal(new: Path, place: Path, owner: os.stat_result) -> None:
     shutil.rmtree(former, ignore_errors=True)
 
 
-def rows(cursor: Any, query: str, arguments: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+def rows(cursor: Any, query: str, arguments: tuple[Any, ...] | dict[str, Any] = ()) -> list[dict[str, Any]]:
     """The rows of a query as dictionaries."""
     cursor.execute(query, arguments or None)
     names = [column[0] for column in cursor.description]

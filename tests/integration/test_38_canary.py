@@ -41,7 +41,7 @@ def _asked(query: str) -> float:
     return float(found["data"]["result"][0]["value"][1])
 
 
-def _build(off: str, late_us: str) -> str:
+def _build(off: str, late_us: str, spread: int = 1) -> str:
     """The strategy of the release, spoiled: a build of its own, in a directory that the canary alone is told of."""
     source = (ROOT / "engine" / "strategies" / "market_maker.cpp").read_text()
     source = source.replace("namespace {", "#include <time.h>\nnamespace {\n[[maybe_unused]] std::uint64_t orders = 1, quotes = 1;", 1)
@@ -50,6 +50,7 @@ def _build(off: str, late_us: str) -> str:
                             "\n        if (late > 0) ::nanosleep(&pause, nullptr);\n        host_.cancel_all(host_.context);", 1)
     source, spoiled = re.subn(r"HFT_(BUY|SELL), (bid|ask), size_", rf"HFT_\1, \2 + ({off}), size_", source)
     assert spoiled == 2
+    source = source.replace("mid * settings_.spread_bps / 2e4", f"{spread} * mid * settings_.spread_bps / 2e4", 1)
     headers = subprocess.run(["tar", "-C", ROOT / "engine" / "strategies", "-c", "hft_strategy.h", "hft_strategy.hpp"],
                              capture_output=True, check=True).stdout
     _on("hft-build-01", "mkdir -p /opt/spoiled && tar -C /opt/spoiled -x", headers)
@@ -105,6 +106,22 @@ def test_twice_the_p99_is_taken_back(truth: Truth) -> None:
     said = _run(engine_strategies_dir=_build(*late), canary_id="e2e-late", canary_latency_ratio=1.5, canary_step_s=30, fails=True)
     assert re.search(r"ROLLED BACK: tick to order p99[^;]*: failed", said)
     assert set(_holders().values()) == {_BASELINE}
+
+
+@pytest.mark.long
+def test_a_shadow_that_decides_otherwise_never_holds_anything(truth: Truth) -> None:
+    """Twice the spread, on the canary alone: seen on paper, before any lease moves. The same release without it takes its first step."""
+    before = sql("SELECT strategy, epoch FROM engine_lease WHERE strategy LIKE 'mm-%' ORDER BY 1")
+    shadow = {"canary_shadow_s": 20, "canary_shadow_min_decisions": 20, "canary_shadow_price_bps": 3}
+    said = _run(engine_strategies_dir=_build("0", "0", spread=4), canary_id="e2e-shadow", fails=True, **shadow)
+    assert re.search(r"ROLLED BACK: mm-[a-z-]+: \d+ of \d+ decisions agree", said)
+    assert sql("SELECT strategy, epoch FROM engine_lease WHERE strategy LIKE 'mm-%' ORDER BY 1") == before
+    assert {one["id"] for one in api(_CANARY, "status")["strategies"]} == {_FIRST, _SECOND}
+
+    said = _run(canary_steps=[50], **shadow)
+    assert f"shadow ({_FIRST}, {_SECOND}): pass" in said
+    assert _holders()[_FIRST] == _CANARY
+    _run(canary_back="the drill is over")
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from ansible_collections.hft.ops.plugins.filter.canary_decision import (
     canary_decision,
     canary_plan,
     limits_share,
+    shadow_strategies,
     strategy_risks,
 )
 
@@ -127,3 +128,11 @@ def test_limits_shrink_where_they_are_amounts() -> None:
 def test_the_plan_is_a_table() -> None:
     rows = canary_plan(_decide(_pair(("e",)))["steps"])
     assert rows[0] == {"step": "20 %", "share": "20 %", "moves": "(looked at again)", "canary holds": "e", "baseline holds": "a b c d"}
+
+
+def test_a_shadow_is_the_strategy_on_paper_under_a_name_of_its_own() -> None:
+    strategies = [{"id": "a", "type": "mm", "parameters": {"size": 1}}, {"id": "b", "type": "mm"}]
+    assert shadow_strategies(strategies, ["a"]) == [{"id": "shadow-a", "type": "mm", "parameters": {"size": 1}, "paper_trading": True}]
+    assert strategies[0] == {"id": "a", "type": "mm", "parameters": {"size": 1}}
+    with pytest.raises(AnsibleFilterError, match="names of at most 25"):
+        shadow_strategies([{"id": "x" * 26}], ["x" * 26])

@@ -104,3 +104,22 @@ def test_a_comparison_is_made_once_over_the_whole_step() -> None:
 def test_steps_stand_in_the_record() -> None:
     rows = canary_rows(_told("pass", "hold"))
     assert [(one["gate"], one["verdict"]) for one in rows] == [("canary 50 %", "pass"), ("canary 100 %", "skipped")]
+
+
+def test_a_shadow_is_the_first_gate_and_no_step() -> None:
+    shadow = {"verdict": "pass", "why": "570 of 570 decisions agree", "step": {"share": 0, "names": ["a", "b"], "moves": []}}
+    [row] = canary_rows([shadow])
+    assert (row["gate"], row["asked"], row["verdict"]) == ("canary as a shadow", "a, b: the same decisions", "pass")
+    assert "new holds 50 %" in canary_verdict(_DECISION, [shadow, *_told("pass")], "", "", None, 60)["say"]
+
+
+@pytest.mark.parametrize(("compared", "accept", "verdict"), [
+    ({"verdict": "successful", "reason": "all agree"}, "", "pass"),
+    ({"verdict": "failed", "reason": "a: 0 of 30 decisions agree"}, "seen and meant", "fail"),
+    ({"verdict": "inconclusive", "reason": "a: 3 decisions"}, "", "hold"),
+    ({"verdict": "inconclusive", "reason": "a: 3 decisions"}, "a quiet market", "pass"),
+    ({"failed": True, "msg": "no database"}, "", "hold"),
+    ({"reason": "would be observed for 60 s"}, "", "pass"),
+])
+def test_a_shadow_gates_as_an_analysis_does(compared: dict, accept: str, verdict: str) -> None:
+    assert canary_step({}, {}, compared, accept)["verdict"] == verdict
