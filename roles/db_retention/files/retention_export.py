@@ -76,7 +76,7 @@ def export(cursor: Any, relation: str, base: Path, what: str, form: str, python:
             columns = [{**column, "parquet": told["columns"][column["name"]]} for column in columns]
         with scratch[form].open("rb") as made:
             os.fsync(made.fileno())
-            packed = hashlib.file_digest(made, "sha256").hexdigest()
+            packed = _sha256_of(made)
         scratch[form].replace(file_of(base, form))
     finally:
         # A full disk must not be kept full by what is of no use.
@@ -86,6 +86,14 @@ def export(cursor: Any, relation: str, base: Path, what: str, form: str, python:
                      "file": file_of(base, form).name, "format": form, "rows": expected, "sha256": packed, "text_sha256": text,
                      "what": what})
     return int(expected)
+
+
+def _sha256_of(stream: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    # hashlib.file_digest needs Python 3.11.
+    for block in iter(lambda: stream.read(1 << 20), b""):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def read_back(path: Path) -> tuple[int, str]:
