@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from repository import ROOT, playbook_files, tasks_of, tracked
 
@@ -58,6 +59,17 @@ def test_commands_that_read_run_in_check_mode_too() -> None:
         and task.get("check_mode") is not False
     ]
     assert not blind
+
+
+def test_no_result_takes_the_name_of_a_variable() -> None:
+    """A registered result outranks vars/main.yml: what the role computes under that name would be gone from there on."""
+    taken = []
+    for source, task in _all_tasks():
+        role = ROOT.joinpath(*source.parts[:2])
+        variables = {name for file in role.glob("vars/*.yml") for name in yaml.safe_load(file.read_text()) or {}}
+        if task.get("register") in variables:
+            taken.append(f"{source}: {task['register']}")
+    assert not taken
 
 
 def test_nothing_is_unfinished() -> None:
