@@ -9,6 +9,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,9 @@ _FILL = ("INSERT INTO fills (time, venue, fill_id, strategy, epoch, engine, seq,
 _RUN = "systemctl start hft-retention.service"
 _REQUIREMENTS = Path(__file__).parents[2] / "roles" / "db_retention" / "files" / "requirements.txt"
 _PYTHON = "/opt/hft_retention/venv/bin/python"
+# Values as text: DuckDB makes a Python time only where pytz is installed.
 _READ = ("import duckdb, json; r = duckdb.sql(\"SELECT * FROM read_parquet('FILE')\");"
-         " print(json.dumps([r.columns, [str(kind) for kind in r.types], [[str(value) for value in row] for row in r.fetchall()]]))")
+         " print(json.dumps([r.columns, [str(kind) for kind in r.types], r.project('COLUMNS(*)::VARCHAR').fetchall()]))")
 
 
 def _sql(host, query: str) -> str:
@@ -82,15 +84,17 @@ def test_what_is_older_than_its_class_allows_is_dropped_and_records_are_exported
 
 
 @pytest.fixture
-def wheel(host, tmp_path: Path) -> str:
-    """The pinned wheel for the host's Python, from the index of the control node, as an operator without an index on the host gets it."""
+def wheel(host, tmp_path: Path) -> Iterator[str]:
+    """The pinned wheel for the host's Python, from the index of the control node, as an operator without an index on the host gets it.
+    What a failed test leaves of it would be found by the next."""
     version = host.check_output("python3 -c 'import sys; print(*sys.version_info[:2], sep=chr(46))'")
     processor = host.check_output("uname -m")
     subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
                     "--python-version", version, "--platform", f"manylinux_2_28_{processor}", "--dest", str(tmp_path),
                     "--requirement", str(_REQUIREMENTS)], check=True)
     [found] = tmp_path.glob("duckdb-*.whl")
-    return str(found)
+    yield str(found)
+    host.check_output("rm -rf /opt/hft_retention")
 
 
 @pytest.mark.long

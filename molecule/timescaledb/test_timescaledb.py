@@ -327,7 +327,7 @@ def test_a_slot_that_is_not_there_or_a_wrong_password_cuts_nobody_off(host, wron
 
 @pytest.mark.long
 def test_a_standby_can_follow_a_standby(host, play) -> None:
-    """Asynchronous and through a slot of its own, as a copy in another region does; and back."""
+    """Asynchronous and through a slot of its own, as a copy in another region does; and back, both of them."""
     upstream = {"ansible.builtin.set_fact": {"timescaledb_upstream_host": "{{ 'mol-02' if inventory_hostname == 'mol-03' else '' }}"}}
     variables = {**_VARIABLES, "timescaledb_synchronous_hosts": ["mol-02"]}
     one_by_one = [{"ansible.builtin.include_role": {"name": "hft.ops.timescaledb"}, "vars": variables,
@@ -338,10 +338,12 @@ def test_a_standby_can_follow_a_standby(host, play) -> None:
     until(lambda: _followers(middle), {"mol-03": "streaming async"})
     assert _sql(middle, "SELECT slot_name, active FROM pg_replication_slots", "postgres") == "mol_03|t"
     assert list(_followers(host)) == ["mol-02"]
-    done = play("mol-03", [{**_ROLE, "vars": _VARIABLES}])
+    done = play("mol-02:mol-03", [{**_ROLE, "vars": _VARIABLES}])
     assert done.returncode == 0, done.stdout
     until(lambda: len(_followers(host)), 2)
     _sql(middle, "SELECT pg_drop_replication_slot('mol_03')", "postgres")
+    assert {_sql(there, "SHOW synchronous_standby_names", "postgres") for there in (host, middle, _there(host, "mol-03"))} == {
+        'ANY 1 ("mol-02", "mol-03")'}
 
 
 @pytest.mark.parametrize("settings", [{"shared_bufers": "1GB"}, {"work_mem": "many"}])
