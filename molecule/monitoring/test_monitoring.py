@@ -102,6 +102,7 @@ def test_services_run_now_and_at_boot_without_a_privilege_too_many(host, name: s
     assert int(status.partition("CapBnd:")[2].split()[0], 16) & ~kept.get(name, 0) == 0
     assert "NoNewPrivs:\t1" in status
     assert "\nUid:\t0\t" not in status
+    host.check_output("systemd-analyze security --no-pager --threshold=20 %s.service", name)
 
 
 def test_prometheus_stays_on_the_cpus_and_within_the_memory_that_it_was_given(host) -> None:
