@@ -87,6 +87,22 @@ def test_limits_are_the_override_or_the_set_and_each_is_used() -> None:
     assert f"!= {len(limits)}" in _ALERTS["ThresholdsMissing"]["expr"]
 
 
+def test_inhibitions_name_alerts_that_are_and_hold_back_nothing_critical_but_what_a_host_explains() -> None:
+    inhibitions = load(ROOT / "roles" / "alertmanager" / "defaults" / "main.yml")["alertmanager_inhibitions"]
+    matchers = [matcher for one in inhibitions for side in ("source", "target") for matcher in one[side]]
+    named = {name for matcher in matchers if matcher.startswith("alertname") for name in matcher.partition('"')[2].strip('"').split("|")}
+    assert named <= set(_ALERTS)
+    held_back = {name for one in inhibitions for name, rule in _ALERTS.items()
+                 if all(_fits(matcher, {"alertname": name, **rule["labels"]}) for matcher in one["target"])}
+    assert {name for name in held_back if _ALERTS[name]["labels"]["severity"] == "critical"} == {"EngineDown"}
+    assert "Watchdog" not in held_back
+
+
+def _fits(matcher: str, labels: dict[str, str]) -> bool:
+    label, how, value = re.fullmatch(r'(\w+)(=~?)"(.*)"', matcher).groups()
+    return bool(re.fullmatch(value if how == "=~" else re.escape(value), labels.get(label, "")))
+
+
 def test_rules_are_no_templates() -> None:
     """Of the role, that is; {{ $labels }} and {{ $value }} are Prometheus's."""
     for source in _FILES.glob("*/*.yml"):

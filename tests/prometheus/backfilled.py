@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Debian's Prometheus on loopback, behind TLS and a password, filled with series that end just now."""
+"""Debian's Prometheus on loopback, behind TLS and a password, filled with series that end just now; and its Alertmanager."""
 
 from __future__ import annotations
 
@@ -94,6 +94,15 @@ def prometheus(folder: Path) -> Iterator[Server]:
                  "exec /usr/bin/prometheus --config.file=/trial/prometheus.yml --storage.tsdb.path=/data "
                  f"--web.config.file=/trial/web.yml --web.listen-address=127.0.0.1:{port}"):
         yield Server(f"https://127.0.0.1:{port}", folder / "ca.pem", folder / "other.pem")
+
+
+@contextmanager
+def alertmanager(folder: Path) -> Iterator[int]:
+    """Debian's, with alertmanager.yml of the folder; its port."""
+    port = free_port()
+    with running(folder, port, ["prometheus-alertmanager"], "exec /usr/bin/prometheus-alertmanager --config.file=/trial/alertmanager.yml "
+                 f"--storage.path=/data --cluster.listen-address= --web.listen-address=127.0.0.1:{port}"):
+        yield port
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.hft.ops.plugins.filter.alertmanager_config import alertmanager_config
-from backfilled import free_port, running
+from backfilled import alertmanager
 
 _SECONDS = {"group_wait": "0s", "group_interval": "1s", "repeat_interval": "1h", "resolve_timeout": "1m", "watchdog_interval": "1h"}
 
@@ -70,7 +70,7 @@ def mailbox() -> Iterator[_Mailbox]:
 
 
 @pytest.fixture
-def alertmanager(mailbox: _Mailbox, tmp_path: Path) -> Iterator[int]:
+def port(mailbox: _Mailbox, tmp_path: Path) -> Iterator[int]:
     smtp = {"host": "127.0.0.1", "port": mailbox.server_address[1], "sender": "hft@example.com", "tls": False,
             "username": "hft", "password": "m4il"}
     settings = {**_SECONDS, "routes": [], "inhibitions": [], "default_receiver": "desk", "group_by": ["alertname"], "smtp": smtp}
@@ -78,10 +78,8 @@ def alertmanager(mailbox: _Mailbox, tmp_path: Path) -> Iterator[int]:
     (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump(made["config"]))
     for secret in made["secrets"]:
         (tmp_path / Path(secret["path"]).name).write_text(secret["content"])
-    port = free_port()
-    with running(tmp_path, port, ["prometheus-alertmanager"], "exec /usr/bin/prometheus-alertmanager --config.file=/trial/alertmanager.yml "
-                 f"--storage.path=/data --cluster.listen-address= --web.listen-address=127.0.0.1:{port}"):
-        yield port
+    with alertmanager(tmp_path) as listening:
+        yield listening
 
 
 def _tell(port: int, **more: Any) -> None:
@@ -99,11 +97,11 @@ def _received(mailbox: _Mailbox, count: int) -> dict[str, str]:
     return mailbox.mails[-1]
 
 
-def test_the_beginning_and_the_end_of_an_alert_are_mailed_after_a_login(alertmanager: int, mailbox: _Mailbox) -> None:
-    _tell(alertmanager)
+def test_the_beginning_and_the_end_of_an_alert_are_mailed_after_a_login(port: int, mailbox: _Mailbox) -> None:
+    _tell(port)
     first = _received(mailbox, 1)
     assert first["login"] == "\0hft\0m4il"
     assert (first["MAIL"].split()[1], first["RCPT"]) == ("FROM:<hft@example.com>", "RCPT TO:<desk@example.com>")
     assert "[FIRING:1] HostDown" in first["text"]
-    _tell(alertmanager, endsAt="2020-01-01T00:00:00Z")
+    _tell(port, endsAt="2020-01-01T00:00:00Z")
     assert "[RESOLVED] HostDown" in _received(mailbox, 2)["text"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from backfilled import free_port, running
+from backfilled import alertmanager
 from hook_decision import Decisions
 from hook_ledger import Ledger
 from hook_server import Server
@@ -45,18 +45,15 @@ def hook(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.fixture
-def alertmanager(hook: Server, tmp_path: Path) -> Iterator[int]:
+def port(hook: Server, tmp_path: Path) -> Iterator[int]:
     (tmp_path / "alertmanager.yml").write_text(_CONFIG.format(port=hook.server_port, token=_TOKEN))
-    port = free_port()
-    with running(tmp_path, port, ["prometheus-alertmanager"],
-                 "exec /usr/bin/prometheus-alertmanager --config.file=/trial/alertmanager.yml "
-                 f"--storage.path=/data --cluster.listen-address= --web.listen-address=127.0.0.1:{port}"):
-        yield port
+    with alertmanager(tmp_path) as listening:
+        yield listening
 
 
-def _fire(alertmanager: int, name: str) -> None:
+def _fire(port: int, name: str) -> None:
     alerts = [{"labels": {"alertname": name, "instance": "hft-prod-02:9464", "severity": "critical"}}]
-    link = http.client.HTTPConnection("127.0.0.1", alertmanager, timeout=5)
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     link.request("POST", "/api/v2/alerts", json.dumps(alerts), {"Content-Type": "application/json"})
     assert link.getresponse().status == 200
     link.close()
@@ -72,9 +69,9 @@ def _told(capfd: pytest.CaptureFixture[str], lines: list[dict[str, Any]], wanted
     return lines
 
 
-def test_an_alert_becomes_one_request_and_its_repetitions_none(alertmanager: int, hook: Server, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_alert_becomes_one_request_and_its_repetitions_none(port: int, hook: Server, capfd: pytest.CaptureFixture[str]) -> None:
     began = time.monotonic()
-    _fire(alertmanager, "OrderLatency")
+    _fire(port, "OrderLatency")
     lines = _told(capfd, [], "rollback requested")
     assert time.monotonic() - began < 5
     _told(capfd, lines, "repeated")
