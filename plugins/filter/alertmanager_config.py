@@ -95,6 +95,9 @@ class _Secrets:
     def keep(self, name: str, content: str) -> str:
         """Path of the file that holds it."""
         path = f"{self._directory}/{re.sub(r'[^A-Za-z0-9_.-]', '_', name)}"
+        if path in (one["path"] for one in self.files):
+            raise AnsibleFilterError(f"hft.ops.alertmanager_config: {path}: two secrets would lie there; give receivers names that "
+                                     "differ in more than blanks and letters beyond ASCII")
         self.files.append({"path": path, "content": content})
         return path
 

@@ -65,6 +65,7 @@ def test_without_receivers_nobody_is_told() -> None:
     ([{"name": "nobody"}], {}, "the name stands for no receiver"),
     ([{"name": "../x"}], {}, "expected letters"),
     ([_DESK], {}, "alertmanager_smtp: host: required"),
+    ([{**_PAGER, "name": "dead man"}, {**_PAGER, "name": "dead_man"}], {}, "/s/dead_man.pagerduty.0.key: two secrets would lie there"),
 ])
 def test_what_names_nobody_is_refused(receivers: list[dict], more: dict, said: str) -> None:
     with pytest.raises(AnsibleFilterError, match=said):
