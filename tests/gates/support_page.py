@@ -17,7 +17,7 @@ _ROLES = sorted(folder.name for folder in (_ROOT / "roles").iterdir() if (folder
 # Where a playbook is run, and what that is.
 _PLACES = {
     "scenario": ("molecule",),
-    "lab": ("tests/integration", "tests/chaos", "lab"),
+    "lab": ("tests/integration", "tests/chaos", "lab", "inventories/lab"),
     "virtual host": ("tests/vm",),
     "other project": ("tests/consumer",),
     "containers of Debian 12": ("tests/hosts",),
@@ -42,9 +42,9 @@ def main() -> int:
 
 
 def page() -> str:
-    believed = yaml.safe_load((_ROOT / "tests" / "commands.yml").read_text())["playbooks"]
-    books = {name: ", ".join(_proofs_of_playbook(name)) or f"believed: {believed.get(name, 'says not why')}" for name in _PLAYBOOKS}
-    roles = {role: ", ".join(_proofs_of_role(role)) or "believed" for role in _ROLES}
+    believed = yaml.safe_load((_ROOT / "tests" / "commands.yml").read_text())
+    books = {name: ", ".join(_proofs_of_playbook(name)) or f"believed: {believed['playbooks'][name]}" for name in _PLAYBOOKS}
+    roles = {role: ", ".join(proofs_of_role(role)) or f"believed: {believed['roles'][role]}" for role in _ROLES}
     return f"{_HEADER}\n## Playbooks\n\n{_table('playbook', books)}\n## Roles\n\n{_table('role', roles)}"
 
 
@@ -56,12 +56,47 @@ def _proofs_of_playbook(name: str) -> list[str]:
     return [place for place in _PLACES if name in _run_in(place)]
 
 
-def _proofs_of_role(role: str) -> list[str]:
-    """Where it is applied, by itself or by a role that uses it."""
-    words = re.compile("|".join(rf"hft\.ops\.{name}\b" for name in [role, *_users(role)]))
+def proofs_of_role(role: str) -> list[str]:
+    """Where it is applied, by itself, by a role that uses it, or by a test of a scenario."""
+    call = f'"ansible.builtin.import_role": {{"name": "hft.ops.{role}"}}}}'
     scenarios = [f"scenario {source.parent.name}" for source in sorted((_ROOT / "molecule").glob("*/converge.yml"))
-                 if words.search(_with_parts(source.read_text()))]
-    return scenarios + [place for place in _PLACES if place != "scenario" and words.search(_roles_text(place))]
+                 if _applied(role, _with_parts(source.read_text()), own := _own_text(f"molecule/{source.parent.name}")) or call in own]
+    return scenarios + [place for place, folders in _PLACES.items()
+                        if place != "scenario" and _applied(role, _roles_text(place), _own_text(*folders))]
+
+
+def _applied(role: str, text: str, own: str) -> bool:
+    """Whether playbooks bring it; one that waits for a variable does so where the place itself has that variable."""
+    return any(re.search(rf"hft\.ops\.{name}\b", text) for name in [role, *_users(role)]
+               if not _waits_for()[name] or _waits_for()[name] & set(re.findall(r"\w+", own)))
+
+
+@functools.cache
+def _waits_for() -> dict[str, set[str]]:
+    """By role, the variables without which no playbook brings it."""
+    conditions: dict[str, list[set[str]]] = {role: [] for role in _ROLES}
+    for source in sorted((_ROOT / "playbooks").rglob("*.yml")):
+        for task in _tasks(yaml.safe_load(source.read_text())):
+            brought = task.get("ansible.builtin.include_role") or task.get("ansible.builtin.import_role") or {"name": task.get("role", "")}
+            role = brought["name"].removeprefix("hft.ops.")
+            if role in conditions:
+                conditions[role].append(set(re.findall(r"(\w+) (?:is defined|\| default\()", str(task.get("when", "")))))
+    return {role: set().union(*found) if all(found) else set() for role, found in conditions.items()}
+
+
+def _tasks(found: object) -> Iterable[dict]:
+    """Every play, task and role below."""
+    if isinstance(found, dict):
+        yield found
+    for one in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+        yield from _tasks(one)
+
+
+@functools.cache
+def _own_text(*folders: str) -> str:
+    """What a place itself says, its inventory too."""
+    files = [source for folder in folders for kind in ("*.py", "*.yml") for source in sorted((_ROOT / folder).rglob(kind))]
+    return "".join(source.read_text() for source in files)
 
 
 def _users(role: str) -> list[str]:

@@ -58,6 +58,12 @@ def test_a_playbook_is_run_by_a_test_or_says_why_not(playbook: str) -> None:
     assert runs != (playbook in _NOT_RUN["playbooks"]), "run by a test, and listed in tests/commands.yml" if runs else "run by no test"
 
 
+@pytest.mark.parametrize("role", roles())
+def test_a_role_is_applied_by_a_test_or_says_why_not(role: str) -> None:
+    applied = bool(support_page.proofs_of_role(role))
+    assert applied != (role in _NOT_RUN["roles"]), "applied by a test, and listed in tests/commands.yml" if applied else "applied by no test"
+
+
 def test_a_target_of_make_is_run_by_a_stage_or_says_why_not() -> None:
     text = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE))
@@ -65,6 +71,7 @@ def test_a_target_of_make_is_run_by_a_stage_or_says_why_not() -> None:
     assert targets - run == set(_NOT_RUN["make"])
     assert all(_NOT_RUN["make"].values())
     assert all(_NOT_RUN["playbooks"].values())
+    assert all(_NOT_RUN["roles"].values())
 
 
 def test_the_page_of_what_is_proven_is_what_the_tests_run() -> None:
