@@ -22,6 +22,7 @@ _UNITS = {
                                                         "db_retention_export_directory": "/srv/archive"},
     "firewall/templates/hft-firewall.service.j2": {"__firewall_rules_path": "/etc/rules", "__firewall_loader": "/usr/bin/true"},
     "grafana/templates/grafana-server.service.j2": dict.fromkeys(("__grafana_program", "__grafana_home", "__grafana_config"), "/opt"),
+    "log_shipping/templates/loki.service.j2": dict.fromkeys(map("__log_shipping_loki_{}".format, ("user", "settings", "program")), "x"),
     "log_shipping/templates/follow.service.j2": {"log_shipping_files": ["/var/log/hft_system/system.log"]},
     "pgbackrest/templates/pgbackrest-backup@.service.j2": {
         "__pgbackrest_has_host": False, "__pgbackrest_writable": ["/var/lib/pgbackrest", "/var/log/pgbackrest"],
