@@ -166,6 +166,8 @@ def test_processes_of_others_and_their_threads_are_told(host) -> None:
 def test_hosts_are_asked_from_outside(host) -> None:
     found = {one["metric"]["instance"]: one["value"][1] for one in _query(host, "probe_success%7Bjob=~%22ping|database%22%7D")}
     assert found == {"mol-01": "1", "mol-02": "1", "mol-01:5432": "0"}
+    told = host.run("journalctl --unit=prometheus-blackbox-exporter.service --quiet --grep='Beginning probe'").stdout
+    assert not told, "each probe is lines of the journal"
 
 
 def test_the_end_of_each_certificate_is_known(host) -> None:
