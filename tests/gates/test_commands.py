@@ -61,7 +61,7 @@ def test_a_playbook_is_run_by_a_test_or_says_why_not(playbook: str) -> None:
 @pytest.mark.parametrize("role", roles())
 def test_a_role_is_applied_by_a_test_or_says_why_not(role: str) -> None:
     applied = bool(support_page.proofs_of_role(role))
-    assert applied != (role in _NOT_RUN["roles"]), "applied by a test, and listed in tests/commands.yml" if applied else "applied by no test"
+    assert applied != (role in _NOT_RUN["roles"]), "applied, and listed in tests/commands.yml" if applied else "applied by no test"
 
 
 def test_a_target_of_make_is_run_by_a_stage_or_says_why_not() -> None:
