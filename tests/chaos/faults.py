@@ -42,24 +42,27 @@ _AWAY_S = 4.0
 class Scene:
     """One transfer under way.
 
-    stopped: host of the engine that stands at the point; control_dir: sockets of the operator's SSH connections; kept: what a fault has to
-    remember until it is mended.
+    stopped: host of the engine that stands at the point; control_dir: sockets of the operator's SSH connections; operator: the playbook,
+    from when it was started; kept: what a fault has to remember until it is mended.
     """
 
     giver: str
     taker: str
     primary: str
     stopped: str
-    operator: subprocess.Popen
     control_dir: str
     name: str
+    operator: subprocess.Popen = field(init=False)
     second: subprocess.Popen | None = None
     kept: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """begin: the harm, while the engine stands; holds: the engine goes on only after the mending; mend: what an operator would do."""
+    """begin: the harm, while the engine stands; holds: the engine goes on only after the mending; mend: what an operator would do.
+
+    before: what the harm needs, done while nobody has asked for the transfer yet.
+    """
 
     begin: Callable[[Scene], None]
     mend: Callable[[Scene], None] = lambda _scene: None

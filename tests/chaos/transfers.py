@@ -26,7 +26,7 @@ from typing import Any
 
 import phase_stop
 from conclusion import conclude
-from faults import FAULTS, VENUE, VICTIMS, Scene, kinds_of, playbook_run
+from faults import FAULTS, VENUE, VICTIMS, Fault, Scene, kinds_of, playbook_run
 from harm import answers
 from lab_hosts import asked, on
 from venue_truth import Truth
@@ -42,6 +42,8 @@ _LOG = "/var/log/paper_venue/venue.jsonl"
 _POINTS = phase_stop.GIVER_POINTS + phase_stop.TAKER_POINTS
 _ROWS = "SELECT coalesce(json_object_agg(strategy, json_build_array(epoch, holder)), '{}') FROM engine_lease"
 _KNOWN_S = 90
+# An engine stays armed for 60 s when nobody withdraws it.
+_READY_S = 75
 # What make test runs: each phase that matters most, no case that waits long.
 SHORT = (("drain", "giver kill"), ("handed_over", "giver freeze"), ("claimed", "primary kill"), ("claim", "notification dropped"),
          ("fenced", "venue kill"), (phase_stop.ORDER, "giver freeze"), ("rehearsed", "taker on another build"),
@@ -92,11 +94,24 @@ def _rows(primary: str) -> dict[str, tuple[int, str]]:
     return {name: (epoch, holder or "") for name, (epoch, holder) in json.loads(asked(primary, _ROWS, "hft_db") or "{}").items()}
 
 
-def _status(host: str) -> dict[str, Any]:
-    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/v1/status', timeout=3).read().decode())"
+def _told(host: str, path: str) -> dict[str, Any]:
+    """What the engine of the host says there; nothing when it does not answer."""
+    ask = f"import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/api/v1/{path}', timeout=3).read().decode())"
     with contextlib.suppress(LabError, ValueError):
         return json.loads(on(host, f'python3 -c "{ask}"'))
-    return {"strategies": []}
+    return {}
+
+
+def _status(host: str) -> dict[str, Any]:
+    return _told(host, "status") or {"strategies": []}
+
+
+def _could_take_part(host: str) -> bool:
+    """It has its database and its venues, and is armed for nothing: what a case before left behind expires by itself."""
+    status, transfers = _status(host), _told(host, "transfer").get("transfers")
+    return (status["strategies"] != [] and transfers is not None and status["database"]["connected"]
+            and all(one["status"] == "connected" for one in status["exchanges"])
+            and not any(one["outcome"] == "armed" for one in transfers))
 
 
 def _trades(host: str) -> bool:
@@ -127,19 +142,13 @@ def one(point: str, fault_name: str, number: str) -> Case:
     log, before = Truth(int(on(VENUE, f"stat -c %s {_LOG}"))), _rows(primary)
     time.sleep(1)
     with tempfile.TemporaryDirectory(prefix="hft-chaos-") as control_dir:
-        scene = Scene(case.giver, taker, primary, stopped, _operator(taker, number, control_dir), control_dir, number)
+        scene = Scene(case.giver, taker, primary, stopped, control_dir, number)
         try:
-            try:
-                _inject(scene, case, fault)
-            except LabError as failure:
-                case.wrong.append(str(failure))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                scene.operator.wait(timeout=120)
-            if scene.operator.poll() is None:
-                case.wrong.append("the playbook did not end within 120 s")
-            case.first = f"exit {scene.operator.poll()}"
+            _arrange(scene, case, fault)
+            _transfer(scene, case, fault)
+        except LabError as failure:
+            case.wrong.append(str(failure))
         finally:
-            _end(scene.operator)
             phase_stop.forget(stopped)
             phase_stop.forget(taker)
             phase_stop.go_on(stopped)
@@ -154,9 +163,33 @@ def _operator(taker: str, number: str, control_dir: str) -> subprocess.Popen:
                         output=ROOT / "build" / "log" / "chaos_transfer.log", ANSIBLE_SSH_CONTROL_PATH_DIR=control_dir)
 
 
-def _inject(scene: Scene, case: Case, fault: Any) -> None:
+def _arrange(scene: Scene, case: Case, fault: Fault) -> None:
+    """Everything but the transfer: it would be refused, or be over, while the fault still takes its time to prepare."""
     fault.before(scene)
+    late = _until("both engines have database and venue and are armed for nothing", _READY_S, lambda: all(map(_could_take_part, _ENGINES)))
+    if late:
+        raise LabError(late)
     phase_stop.stop_at(scene.stopped, case.point)
+
+
+def _transfer(scene: Scene, case: Case, fault: Fault) -> None:
+    """The operator's playbook, the fault in the middle of it."""
+    scene.operator = _operator(scene.taker, scene.name, scene.control_dir)
+    try:
+        try:
+            _inject(scene, case, fault)
+        except LabError as failure:
+            case.wrong.append(str(failure))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            scene.operator.wait(timeout=120)
+        if scene.operator.poll() is None:
+            case.wrong.append("the playbook did not end within 120 s")
+        case.first = f"exit {scene.operator.poll()}"
+    finally:
+        _end(scene.operator)
+
+
+def _inject(scene: Scene, case: Case, fault: Fault) -> None:
     if not phase_stop.stands(scene.stopped, 45):
         case.wrong.append(f"{scene.stopped} did not reach {case.point}")
         return
