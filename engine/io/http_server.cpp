@@ -11,8 +11,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 
@@ -31,12 +33,14 @@ using Encrypted = asio::ssl::stream<beast::tcp_stream>;
 
 constexpr std::uint32_t kMaxHeader = 8 * 1024;
 constexpr auto kGoodbye = std::chrono::seconds(1);
+// The second one reads on while the first waits for the disk to keep a latch.
+constexpr int kReaders = 2;
 
 // What the sessions of one listener have in common.
 class Shared {
 public:
-    Shared(HttpEndpoint endpoint, HttpRefusal refusal)
-        : endpoint(std::move(endpoint)), refusal(std::move(refusal)), rate(this->endpoint.limits.requests_per_s) {}
+    Shared(HttpEndpoint endpoint, HttpRefusal refusal, asio::thread_pool& workers)
+        : endpoint(std::move(endpoint)), refusal(std::move(refusal)), rate(this->endpoint.limits.requests_per_s), workers(workers) {}
 
     [[nodiscard]] bool admit(const std::string& client) {
         const std::lock_guard lock(mutex_);
@@ -69,6 +73,7 @@ public:
     const HttpEndpoint endpoint;
     const HttpRefusal refusal;
     RateLimit rate;
+    asio::thread_pool& workers;
 
 private:
     std::mutex mutex_;
@@ -138,20 +143,28 @@ private:
         request.body = message.body();
         request.authorization = std::string(message[http::field::authorization]);
         request.client = client_;
-        answer(handle(request), message.keep_alive(), message.version());
+        const bool keep_alive = message.keep_alive();
+        const unsigned version = message.version();
+        const HttpEndpoint& endpoint = shared_->endpoint;
+        if (endpoint.urgent && endpoint.urgent(request)) return answer(handle(request), keep_alive, version);
+        if (!shared_->rate.take(client_, boot_ns())) return answer(too_many(), keep_alive, version);
+        asio::post(shared_->workers, [self = this->shared_from_this(), request = std::move(request), keep_alive, version] {
+            asio::post(self->stream_.get_executor(), [self, response = self->handle(request), keep_alive, version]() mutable {
+                self->answer(std::move(response), keep_alive, version);
+            });
+        });
     }
 
-    HttpResponse handle(const HttpRequest& request) {
-        const HttpEndpoint& endpoint = shared_->endpoint;
-        const bool limited = !endpoint.never_limited || !endpoint.never_limited(request);
-        if (limited && !shared_->rate.take(client_, boot_ns())) {
-            HttpResponse refused =
-                shared_->refusal(429, "expected at most " + std::to_string(endpoint.limits.requests_per_s) + " requests a second");
-            refused.headers.emplace_back("Retry-After", "1");
-            return refused;
-        }
+    [[nodiscard]] HttpResponse too_many() const {
+        const std::string limit = std::to_string(shared_->endpoint.limits.requests_per_s);
+        HttpResponse refused = shared_->refusal(429, "expected at most " + limit + " requests a second");
+        refused.headers.emplace_back("Retry-After", "1");
+        return refused;
+    }
+
+    [[nodiscard]] HttpResponse handle(const HttpRequest& request) const {
         try {
-            return endpoint.handler(request);
+            return shared_->endpoint.handler(request);
         } catch (const std::exception& fault) {
             return shared_->refusal(500, fault.what());
         }
@@ -198,9 +211,10 @@ private:
 
 class HttpServer::Impl {
 public:
-    Impl(std::vector<HttpEndpoint> endpoints, const HttpRefusal& refusal, unsigned threads)
-        : thread_count_(threads), context_(static_cast<int>(threads)) {
-        for (HttpEndpoint& endpoint : endpoints) listeners_.push_back(std::make_unique<Listener>(context_, std::move(endpoint), refusal));
+    Impl(std::vector<HttpEndpoint> endpoints, const HttpRefusal& refusal, unsigned workers) : workers_(workers) {
+        for (HttpEndpoint& endpoint : endpoints) {
+            listeners_.push_back(std::make_unique<Listener>(context_, std::move(endpoint), refusal, workers_));
+        }
     }
 
     std::string start() {
@@ -221,14 +235,16 @@ public:
             if (error) return "listen on " + place + ": " + error.message();
         }
         for (const auto& listener : listeners_) accept(*listener);
-        for (unsigned i = 0; i < thread_count_; ++i) threads_.emplace_back([this] { context_.run(); });
+        for (int i = 0; i < kReaders; ++i) readers_.emplace_back([this] { context_.run(); });
         return {};
     }
 
     void stop() {
         context_.stop();
-        for (std::thread& thread : threads_) thread.join();
-        threads_.clear();
+        for (std::thread& reader : readers_) reader.join();
+        readers_.clear();
+        workers_.stop();
+        workers_.join();
     }
 
     void reload_certificates(ConfigErrors& errors) {
@@ -239,8 +255,8 @@ public:
 
 private:
     struct Listener {
-        Listener(asio::io_context& context, HttpEndpoint endpoint, const HttpRefusal& refusal)
-            : acceptor(asio::make_strand(context)), shared(std::make_shared<Shared>(std::move(endpoint), refusal)) {}
+        Listener(asio::io_context& context, HttpEndpoint endpoint, const HttpRefusal& refusal, asio::thread_pool& workers)
+            : acceptor(asio::make_strand(context)), shared(std::make_shared<Shared>(std::move(endpoint), refusal, workers)) {}
         Tcp::acceptor acceptor;
         std::shared_ptr<Shared> shared;
     };
@@ -265,14 +281,14 @@ private:
         }
     }
 
-    unsigned thread_count_;
-    asio::io_context context_;
+    asio::io_context context_{kReaders};
+    asio::thread_pool workers_;
     std::vector<std::unique_ptr<Listener>> listeners_;
-    std::vector<std::thread> threads_;
+    std::vector<std::thread> readers_;
 };
 
-HttpServer::HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned threads)
-    : impl_(std::make_unique<Impl>(std::move(endpoints), refusal, threads)) {}
+HttpServer::HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned workers)
+    : impl_(std::make_unique<Impl>(std::move(endpoints), refusal, workers)) {}
 HttpServer::~HttpServer() { impl_->stop(); }
 std::string HttpServer::start() { return impl_->start(); }
 void HttpServer::stop() { impl_->stop(); }

@@ -48,15 +48,16 @@ struct HttpEndpoint {
     HttpHandler handler;
     HttpLimits limits;
     std::optional<TlsFiles> tls;
-    std::function<bool(const HttpRequest&)> never_limited;  // requests that the rate limit lets through
+    std::function<bool(const HttpRequest&)> urgent;  // requests that no rate limit and no other request holds up
 };
 
-// Listeners on a few threads of their own. The only file that includes Boost.Beast is behind this.
+// Listeners on a few threads of their own. An answer may take as long as a venue or the database: it is made by a worker, an urgent one
+// by the thread that read the request. The only file that includes Boost.Beast is behind this.
 class HttpServer {
 public:
     static constexpr std::size_t kMaxBody = 64 * 1024;
 
-    HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned threads);
+    HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned workers);
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;

@@ -4,8 +4,11 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <atomic>
 #include <filesystem>
+#include <future>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "io/http_client.hpp"
@@ -132,7 +135,7 @@ TEST_F(HttpServerTest, OneClientCannotTakeAllConnections) {
 
 TEST_F(HttpServerTest, TooManyRequestsAreToldWhenToComeBackButNotTheKillSwitch) {
     endpoint_.limits.requests_per_s = 1;
-    endpoint_.never_limited = [](const HttpRequest& request) { return request.body == "kill"; };
+    endpoint_.urgent = [](const HttpRequest& request) { return request.body == "kill"; };
     start();
     unsigned refusals = 0;
     for (int i = 0; i < 20; ++i) refusals += ask().status == 429 ? 1 : 0;
@@ -141,6 +144,31 @@ TEST_F(HttpServerTest, TooManyRequestsAreToldWhenToComeBackButNotTheKillSwitch) 
     say(fd, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     EXPECT_NE(heard(fd), "still open");
     for (int i = 0; i < 20; ++i) EXPECT_EQ(ask("kill").status, 200U);
+}
+
+TEST_F(HttpServerTest, TheKillSwitchDoesNotWaitForSlowRequests) {
+    std::promise<void> end;
+    std::atomic<int> slow{0};
+    endpoint_.handler = [&slow, ended = end.get_future().share()](const HttpRequest& request) {
+        if (request.body == "kill") return echo(request);
+        ++slow;
+        ended.wait();
+        return echo(request);
+    };
+    endpoint_.urgent = [](const HttpRequest& request) { return request.body == "kill"; };
+    start();
+    // More than there are workers and readers.
+    std::vector<Fd> waiting;
+    for (int i = 0; i < 8; ++i) {
+        waiting.push_back(connect());
+        say(waiting.back(), "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\nslow");
+    }
+    for (const Nanos late = boot_ns() + 20 * kSecond; slow < 2 && boot_ns() < late;) std::this_thread::yield();
+    EXPECT_EQ(slow, 2);
+    EXPECT_EQ(ask("kill").status, 200U);
+    EXPECT_EQ(slow, 2);
+    end.set_value();
+    for (const Fd& fd : waiting) EXPECT_NE(heard(fd).find("HTTP/1.1 200"), std::string::npos);
 }
 
 TEST_F(HttpServerTest, TlsWithItsOwnCertificateAndAfterAReload) {

@@ -116,7 +116,7 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
     api.handler = [&](const HttpRequest& request) { return control_api(app, tokens, request); };
     api.limits.requests_per_s = config.api.requests_per_s;
     api.tls = config.api.tls;
-    api.never_limited = never_limited;
+    api.urgent = urgent;
     HttpEndpoint metrics;
     metrics.address = config.metrics.listen;
     metrics.port = config.metrics.port;

@@ -42,7 +42,7 @@ const std::vector<Route>& routes() {
     return table;
 }
 
-bool never_limited(const HttpRequest& request) {
+bool urgent(const HttpRequest& request) {
     return request.method == "POST" && (request.target == "/api/v1/killswitch" || request.target == "/api/v1/fence");
 }
 

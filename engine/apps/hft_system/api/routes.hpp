@@ -21,7 +21,7 @@ struct Route {
 const std::vector<Route>& routes();
 
 // The switch that stops everything is pulled whatever else the client has asked before.
-bool never_limited(const HttpRequest& request);
+bool urgent(const HttpRequest& request);
 
 // Does the path fit the pattern; id becomes what stands for {id}.
 bool fits(std::string_view pattern, std::string_view path, std::string& id);
