@@ -97,6 +97,10 @@ class Truth:
     def last_order_ns(self) -> int:
         return max((orders[-1]["t"] for orders in self._accepted.values()), default=0)
 
+    def last_sent_ns(self) -> int:
+        """When its engine sent the one that it sent last."""
+        return max((line["sent_ns"] for orders in self._accepted.values() for line in orders), default=0)
+
     def first_epoch(self) -> int:
         return min(orders[0]["epoch"] for orders in self._accepted.values())
 
