@@ -17,7 +17,8 @@ nitpicky = True
 
 root_doc = "docs/index"
 include_patterns = ["README.md", "CHANGELOG.rst", "docs/**.md", "roles/**/README.md", "engine/README.md", "engine/**/README.md",
-                    "molecule/README.md", "tests/*/README.md", "plugins/**/README.md", "reference/**.rst", "reference/playbooks.md"]
+                    "deploy/**README.md", "molecule/README.md", "tests/*/README.md", "plugins/**/README.md",
+                    "reference/**.rst", "reference/playbooks.md"]
 
 # Markdown is written for people who read it in the repository: plain, with the anchors that a forge gives to headings.
 myst_heading_anchors = 4
@@ -46,6 +47,7 @@ _CONTENTS = {
     "Roles": ["/roles/*/README", "/roles/prometheus/files/README"],
     "Engine and tests": ["/engine/README", "/engine/strategies/example/README", "/tests/conformance/README", "/tests/model/README",
                          "/molecule/README", "/plugins/plugin_utils/calendars/README"],
+    "Around the hosts": ["/deploy/README", "/deploy/*/README"],
     "Decisions": ["/docs/adr/*"],
 }
 

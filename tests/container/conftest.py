@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""deploy/container in a folder of its own, with a release that was compiled here, brought up by compose and taken down at the end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of
+
+from lab import docker_engine, image
+from lab.paths import BUILD, ROOT
+
+_PROJECT = "hft_container"
+_TREE = BUILD / "engine" / "release"
+# What a shell could make something else of stands in the password.
+SECRETS = {"DB_PASSWORD": 'of-this-test-"$alone`\\', "API_TOKENS_READ": "read-of-this-test", "API_TOKENS_OPERATE": "operate-of-this-test",
+           "API_TOKENS_KILL": "kill-of-this-test"}
+
+
+class Compose:
+    """docker compose on the folder, as a person would type it there."""
+
+    def __init__(self, folder: Path, tool: str, environment: dict[str, str]) -> None:
+        self.folder, self._tool, self._environment = folder, tool, environment
+
+    def run(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**self._environment, **variables, "COMPOSE_PROJECT_NAME": _PROJECT}
+        # The folder at its own path: what compose mounts is looked up by the engine, on this machine.
+        return subprocess.run(["docker", "run", "--rm", "--volume", "/var/run/docker.sock:/var/run/docker.sock", "--volume",
+                               f"{self.folder}:{self.folder}", "--workdir", str(self.folder),
+                               *[part for name, value in environment.items() for part in ("--env", f"{name}={value}")], self._tool, *argv],
+                              capture_output=True, text=True, check=False)
+
+    def does(self, *argv: str) -> str:
+        done = self.run(*argv)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+        return done.stdout
+
+    def container(self, service: str) -> str:
+        return self.does("ps", "--all", "--quiet", service).strip()
+
+    def shell(self, service: str, script: str) -> str:
+        """What a script says inside; errors of single commands are the caller's to read."""
+        return subprocess.run(["docker", "exec", self.container(service), "bash", "-c", script], capture_output=True, text=True,
+                              check=False).stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release archive of what stage engine compiled, stripped as engine_build strips it."""
+    docker_engine.ensure()
+    stage = _TREE / "stage"
+    shutil.rmtree(stage, ignore_errors=True)
+    done = subprocess.run(["docker", "run", "--rm", "--entrypoint", "cmake", "--volume", f"{ROOT / 'engine'}:/source:ro", "--volume",
+                           f"{_TREE}:/build", "--user", f"{os.getuid()}:{os.getgid()}", image.build("build"), "--install", "/build",
+                           "--prefix", "/build/stage", "--strip"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"stage engine compiles it: {done.stderr[-2000:]}"
+    archive = tmp_path_factory.mktemp("release") / "release.tar.gz"
+    pack(str(stage), "hft_system-0.1.0+00000000", str(archive))
+    return archive
+
+
+@pytest.fixture(scope="session")
+def compose(release: Path) -> Iterator[Compose]:
+    folder = BUILD / "container"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(ROOT / "deploy" / "container", folder, ignore=shutil.ignore_patterns("release.tar.gz", "secrets"))
+    shutil.copy(release, folder / "release.tar.gz")
+    (folder / "secrets").mkdir(mode=0o700)
+    quoted = {name: "".join(f"\\{letter}" if letter in '\\"$`' else letter for letter in value) for name, value in SECRETS.items()}
+    (folder / "secrets" / "engine.env").write_text("".join(f'{name}="{value}"\n' for name, value in quoted.items()))
+    api, metrics = _free_ports()
+    made = Compose(folder, _tool(), {"HFT_VERSION": "0.1.0-00000000", "HFT_BASE": image.base(), "HFT_API_PORT": str(api),
+                                     "HFT_METRICS_PORT": str(metrics), "HFT_RELEASE_SHA256": sha256_of(str(release))})
+    yield made
+    made.does("down", "--volumes", "--rmi", "local", "--timeout", "5")
+
+
+def _tool() -> str:
+    tag, folder = "hft-compose:trixie", str(Path(__file__).parent)
+    base = f"BASE={image.base()}"
+    subprocess.run(["docker", "build", "--quiet", "--build-arg", base, "--tag", tag, folder], check=True, capture_output=True)
+    return tag
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        for end in (one, other):
+            end.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
