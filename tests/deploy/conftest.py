@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""deploy/container in a folder of its own, with a release that was compiled here, brought up by compose and taken down at the end."""
+"""deploy/container in a folder of its own, with a release that was compiled here, brought up by compose and taken down at the end; and the
+tools that deploy/ is held against."""
 
 from __future__ import annotations
 
@@ -9,9 +10,12 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of
+from manifests import FOLDER
 
 from lab import docker_engine, image
 from lab.paths import BUILD, ROOT
@@ -32,9 +36,9 @@ class Compose:
     def run(self, *argv: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**self._environment, **variables, "COMPOSE_PROJECT_NAME": _PROJECT}
         # The folder at its own path: what compose mounts is looked up by the engine, on this machine.
+        there = [part for name, value in environment.items() for part in ("--env", f"{name}={value}")]
         return subprocess.run(["docker", "run", "--rm", "--volume", "/var/run/docker.sock:/var/run/docker.sock", "--volume",
-                               f"{self.folder}:{self.folder}", "--workdir", str(self.folder),
-                               *[part for name, value in environment.items() for part in ("--env", f"{name}={value}")], self._tool, *argv],
+                               f"{self.folder}:{self.folder}", "--workdir", str(self.folder), *there, self._tool, "docker-compose", *argv],
                               capture_output=True, text=True, check=False)
 
     def does(self, *argv: str) -> str:
@@ -52,9 +56,41 @@ class Compose:
 
 
 @pytest.fixture(scope="session")
+def tool() -> str:
+    """An image with docker compose and kustomize."""
+    docker_engine.ensure()
+    tag, folder = "hft-deploy-tools:trixie", str(Path(__file__).parent)
+    base = f"BASE={image.base()}"
+    subprocess.run(["docker", "build", "--quiet", "--build-arg", base, "--tag", tag, folder], check=True, capture_output=True)
+    return tag
+
+
+@pytest.fixture(scope="session")
+def rendered(tool: str) -> str:
+    return subprocess.run(["docker", "run", "--rm", "--volume", f"{FOLDER}:/kubernetes:ro", tool, "kustomize", "build", "/kubernetes"],
+                          capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="session")
+def objects(rendered: str) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(rendered))
+
+
+@pytest.fixture(scope="session")
+def validators() -> Path:
+    """The folder of the programs that know the published schemas."""
+    wanted, place = Path(__file__).with_name("requirements.txt"), BUILD / "deploy" / "venv"
+    ready = place / "requirements.txt"
+    if not ready.exists() or ready.read_text() != wanted.read_text():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run([ROOT / "tests" / "bootstrap", place, wanted], check=True)
+        shutil.copy(wanted, ready)
+    return place / "bin"
+
+
+@pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The release archive of what stage engine compiled, stripped as engine_build strips it."""
-    docker_engine.ensure()
     stage = _TREE / "stage"
     shutil.rmtree(stage, ignore_errors=True)
     done = subprocess.run(["docker", "run", "--rm", "--entrypoint", "cmake", "--volume", f"{ROOT / 'engine'}:/source:ro", "--volume",
@@ -67,8 +103,8 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def compose(release: Path) -> Iterator[Compose]:
-    folder = BUILD / "container"
+def compose(release: Path, tool: str) -> Iterator[Compose]:
+    folder = BUILD / "deploy" / "container"
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(ROOT / "deploy" / "container", folder, ignore=shutil.ignore_patterns("release.tar.gz", "secrets"))
     shutil.copy(release, folder / "release.tar.gz")
@@ -76,17 +112,17 @@ def compose(release: Path) -> Iterator[Compose]:
     quoted = {name: "".join(f"\\{letter}" if letter in '\\"$`' else letter for letter in value) for name, value in SECRETS.items()}
     (folder / "secrets" / "engine.env").write_text("".join(f'{name}="{value}"\n' for name, value in quoted.items()))
     api, metrics = _free_ports()
-    made = Compose(folder, _tool(), {"HFT_VERSION": "0.1.0-00000000", "HFT_BASE": image.base(), "HFT_API_PORT": str(api),
+    made = Compose(folder, tool, {"HFT_VERSION": "0.1.0-00000000", "HFT_BASE": image.base(), "HFT_API_PORT": str(api),
                                      "HFT_METRICS_PORT": str(metrics), "HFT_RELEASE_SHA256": sha256_of(str(release))})
     yield made
     made.does("down", "--volumes", "--rmi", "local", "--timeout", "5")
 
 
-def _tool() -> str:
-    tag, folder = "hft-compose:trixie", str(Path(__file__).parent)
-    base = f"BASE={image.base()}"
-    subprocess.run(["docker", "build", "--quiet", "--build-arg", base, "--tag", tag, folder], check=True, capture_output=True)
-    return tag
+@pytest.fixture(scope="session")
+def up(compose: Compose) -> Compose:
+    compose.does("build")
+    compose.does("up", "--wait")
+    return compose
 
 
 def _free_ports() -> tuple[int, int]:

@@ -46,13 +46,6 @@ def _accepted(compose: Compose) -> int:
     return int(compose.shell("venue", f"grep -c '\"accepted\"' {_VENUE_LOG}") or 0)
 
 
-@pytest.fixture(scope="session")
-def up(compose: Compose) -> Compose:
-    compose.does("build")
-    compose.does("up", "--wait", "--quiet-pull")
-    return compose
-
-
 def test_an_archive_of_another_sum_makes_no_image(compose: Compose) -> None:
     done = compose.run("build", "engine", HFT_RELEASE_SHA256="0" * 64)
     assert done.returncode != 0
