@@ -29,9 +29,11 @@ class Server(Protocol):
 
     unit: str
 
-    def state(self) -> str: ...
+    def state(self) -> str:
+        ...
 
-    def session(self, database: str = ...) -> contextlib.AbstractContextManager[Any]: ...
+    def session(self, database: str = ...) -> contextlib.AbstractContextManager[Any]:
+        ...
 
 
 def check_wait(given: dict[str, Any]) -> None:

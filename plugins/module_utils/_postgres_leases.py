@@ -20,7 +20,8 @@ EPOCH_JUMP = 1 << 20
 class Server(Protocol):
     """A cluster, or one that is being recovered."""
 
-    def session(self, database: str = ...) -> AbstractContextManager[Any]: ...
+    def session(self, database: str = ...) -> AbstractContextManager[Any]:
+        ...
 
 
 def vacate(cluster: Server, database: str) -> list[str]:

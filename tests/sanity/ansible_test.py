@@ -76,7 +76,7 @@ def _make_home() -> None:
     (cache / f"get_pip_{_pip_version().replace('.', '_')}.py").write_text(_GET_PIP)
     config = _HOME / ".config" / "pip" / "pip.conf"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(_pip_config())
+    config.write_text(pip_config())
 
 
 def _pip_version() -> str:
@@ -86,7 +86,7 @@ def _pip_version() -> str:
     return subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def _pip_config() -> str:
+def pip_config() -> str:
     """What pip is told on this machine by files and PIP_* variables, as one file."""
     said = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=True).stdout
     options = {}

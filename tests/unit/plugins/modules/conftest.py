@@ -12,8 +12,8 @@ from http.server import HTTPServer
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hft.ops.plugins.module_utils._engine_api import EngineApi
+from ansible_collections.hft.ops.tests.unit.plugins.modules.module_arguments import patch_module_args
 from ansible_collections.hft.ops.tests.unit.plugins.modules.played_engine import PlayedEngine, handler
 
 

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.hft.ops.plugins.module_utils._core_dump import mapped_build_ids
 from ansible_collections.hft.ops.plugins.module_utils._elf import build_id
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
-from ansible_collections.hft.ops.plugins.modules.core_dumps_info import describe, list_dumps
+from ansible_collections.hft.ops.plugins.module_utils._kept_core_dumps import describe, list_dumps
 from ansible_collections.hft.ops.tests.unit.plugins.modules.elf_file import PAGE, core, program
 
 _ENGINE, _STRATEGY = "ab" * 20, "cd" * 20

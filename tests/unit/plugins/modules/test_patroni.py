@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.hft.ops.plugins.modules import patroni_leader, patroni_restart, patroni_settings
+from ansible_collections.hft.ops.tests.unit.plugins.modules.module_arguments import patch_module_args
 
 _SETTINGS = {"ttl": 20, "loop_wait": 5, "synchronous_mode": "quorum", "synchronous_mode_strict": True,
              "postgresql": {"use_slots": True, "parameters": {"max_connections": 100}}}
