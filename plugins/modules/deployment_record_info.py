@@ -12,7 +12,7 @@ version_added: 0.1.0
 description:
   - Reads rows of C(public.deployment_record), newest first, on the primary or a standby. Changes nothing.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.deployment_tables, hft.ops.postgres_cluster]
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.deployment_tables, hft.ops.postgres_cluster]
 options:
   id:
     description: Runs of this deployment alone; empty for all.

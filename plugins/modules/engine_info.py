@@ -13,7 +13,7 @@ description:
   - Asks the engine's control API on the host for its status. Changes nothing.
   - With O(version) it is a proof, waits until the engine answers with that version, and fails when it does not.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: [hft.ops.attributes, hft.ops.engine_api, hft.ops.engine_address]
+extends_documentation_fragment: [hft.ops.attributes.information, hft.ops.engine_api, hft.ops.engine_address]
 options:
   version:
     description:

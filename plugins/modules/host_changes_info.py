@@ -15,7 +15,7 @@ description:
   - RV(originals) is what stood before the first change of each thing, in the form that M(hft.ops.config_files), M(hft.ops.services) and
     M(hft.ops.packages) take, so that giving it to them is the way back. What has come back already is not in it.
 author: hft.ops contributors (@hft-ops)
-extends_documentation_fragment: hft.ops.attributes
+extends_documentation_fragment: hft.ops.attributes.information
 options:
   newest:
     description: So many changes at most in RV(changes), 0 to 10000; the originals always come from the whole record.

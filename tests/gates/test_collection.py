@@ -81,6 +81,11 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: Path) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".tar.gz")) or "__pycache__" in name]
 
 
+def test_archive_is_small(archive: Path) -> None:
+    """Of what the community package takes, a tenth."""
+    assert archive.stat().st_size < 2_000_000
+
+
 def test_installed_roles_are_complete(installed: Path) -> None:
     folder = installed / "ansible_collections" / "hft" / "ops" / "roles"
     assert sorted(child.name for child in folder.iterdir()) == roles()
@@ -126,5 +131,5 @@ def test_playbook_is_found_by_name_where_it_is_installed(refused: dict[str, str]
     assert playbook not in refused, refused[playbook]
 
 
-def test_validate_is_one_of_theplaybooks() -> None:
+def test_validate_is_one_of_the_playbooks() -> None:
     assert (ROOT / "playbooks" / "validate.yml").exists()
