@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality bundle clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality tidy bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -112,8 +112,11 @@ $(QUALITY)/.ready: tests/quality/requirements.txt
 	@mkdir -p $(@D) && tests/bootstrap $(QUALITY) $<
 	@touch $@
 
-quality: $(QUALITY)/.ready build/collections/ansible_collections/hft/ops ## types of the plugins, the archive as Galaxy imports it, the execution environment
-	@$(QUALITY)/bin/python tests/quality
+quality: setup $(QUALITY)/.ready ## types of the plugins, the archive as Galaxy imports it, the execution environment, known vulnerabilities
+	@PYTHONPATH="$(CURDIR)/tests" $(QUALITY)/bin/python tests/quality
+
+tidy: $(QUALITY)/.ready ## clang-tidy on the engine, by engine/.clang-tidy
+	@PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(QUALITY)/bin/python tests/engine/tidy.py
 
 bundle: setup   ## for a control node without the internet: make bundle RELEASE=build/releases/… SIGN=KEY
 	@$(RUN) $(PYTHON) bundle $(if $(RELEASE),--release "$(RELEASE)") $(if $(SIGN),--sign "$(SIGN)")

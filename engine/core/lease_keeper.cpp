@@ -455,7 +455,8 @@ void LeaseKeeper::claim_after_doubt() {
         const RoleAnswer answer = ours ? claim_each({i}) : RoleAnswer{};
         // The venue or the database is away: again at the next beat.
         entry.reclaim = answer.outcome == RoleOutcome::unavailable;
-        if (answer.outcome != RoleOutcome::done) ports_.report("warning", "claim after a doubt failed: " + answer.detail, entry.strategy.id);
+        if (answer.outcome != RoleOutcome::done)
+            ports_.report("warning", "claim after a doubt failed: " + answer.detail, entry.strategy.id);
         publish();
     }
 }

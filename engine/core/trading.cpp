@@ -87,8 +87,8 @@ public:
     std::uint64_t tick_number = 0;
     std::uint64_t epoch = 0;
     bool running = false;
-    bool active = false;       // fenced under epoch
-    bool shuts_out = false;    // epoch is no right of ours
+    bool active = false;     // fenced under epoch
+    bool shuts_out = false;  // epoch is no right of ours
     Ahead ahead;
     std::uint64_t freeze = 0;  // number of the last freeze
     bool frozen = false;       // being handed over
@@ -316,11 +316,10 @@ void TradingCore::on_rejected(const Rejected& message) noexcept {
     Slot* slot = find(message.strategy);
     if (slot == nullptr) return;
     // Somebody else holds a higher epoch: whatever the lease said, we are not the one.
-    if (message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation) {
-        if (message.epoch == slot->epoch) {
-            slot->active = false;
-            put(slot->view.stale, true);
-        }
+    const bool not_ours = message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation;
+    if (not_ours && message.epoch == slot->epoch) {
+        slot->active = false;
+        put(slot->view.stale, true);
     }
     OpenOrder* order = slot->orders.find(message.seq, message.epoch);
     if (order == nullptr) return;
@@ -527,9 +526,9 @@ void TradingCore::send_fence(const Slot& slot) noexcept {
     message.strategy = slot.name;
     message.epoch = slot.epoch;
     // Whoever claims next asks for the fills that its position lacks.
-    message.last_fill_id = slot.shuts_out                             ? std::numeric_limits<std::uint64_t>::max()
+    message.last_fill_id = slot.shuts_out                                  ? std::numeric_limits<std::uint64_t>::max()
                            : slot.ahead.state == Slot::Ahead::State::asked ? slot.ahead.last_fill_id
-                                                                      : slot.book.state().last_fill_id;
+                                                                           : slot.book.state().last_fill_id;
     gateway_.send(slot.venue, message);
     gateway_.flush(slot.venue);
 }

@@ -37,7 +37,7 @@ std::string FactFile::open(const std::string& path, std::size_t capacity) {
     const auto failed = [&] { return "journal " + path + ": " + std::strerror(errno); };
     file_ = Fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640));
     if (!file_) return failed();
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file_.get(), &info) != 0) return failed();
     size_ = kSlots + capacity * sizeof(Fact);
     if (info.st_size != 0) {
@@ -82,7 +82,7 @@ std::string read_waiting_facts(const std::string& path, std::vector<Fact>& waiti
     const auto failed = [&](const std::string& why) { return "journal " + path + ": " + why; };
     const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return failed(std::strerror(errno));
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file.get(), &info) != 0) return failed(std::strerror(errno));
     const auto size = static_cast<std::size_t>(info.st_size);
     if (size < kSlots) return failed("is too short to be a journal");

@@ -22,7 +22,7 @@ VenueLog::VenueLog(std::string path, Nanos sync, GroupSync::Failed failed)
 std::string VenueLog::open() {
     file_ = Fd(::open(path_.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
     if (!file_) return path_ + ": " + std::strerror(errno);
-    struct stat info {};
+    struct stat info{};
     if (::fstat(file_.get(), &info) != 0) return path_ + ": " + std::strerror(errno);
     char last = '\n';
     if (info.st_size > 0 && ::pread(file_.get(), &last, 1, info.st_size - 1) != 1) return path_ + ": " + std::strerror(errno);
@@ -34,7 +34,7 @@ std::string VenueLog::open() {
 
 std::string VenueLog::replay(VenueCore& core) const {
     const Fd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-    struct stat info {};
+    struct stat info{};
     if (!file || ::fstat(file.get(), &info) != 0) return path_ + ": " + std::strerror(errno);
     const std::uint64_t begin = last_state_before(file.get(), static_cast<std::uint64_t>(info.st_size)).value_or(0);
     LineReader lines(file.get(), begin);

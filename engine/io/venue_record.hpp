@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string_view>
@@ -25,7 +26,7 @@ struct Head {
 [[nodiscard]] bool is_state(std::string_view event);
 
 // What no venue writes; a sum of such amounts could overflow.
-struct BadAmount {};
+struct BadAmount : std::exception {};
 
 // Rebuilds the core with one line. Throws BadAmount, or nlohmann's exception when a field is missing or of the wrong type.
 void restore(const nlohmann::json& line, VenueCore& core);

@@ -188,7 +188,7 @@ hft_strategy* create(const char* json, const hft_host* host, char* error, std::s
 
 template <typename T>
 void on_fill(hft_strategy* self, const hft_fill* fill) noexcept {
-    if constexpr (requires(T & t) { t.on_fill(*fill); }) {
+    if constexpr (requires(T& t) { t.on_fill(*fill); }) {
         reinterpret_cast<T*>(self)->on_fill(*fill);
     } else {
         static_cast<void>(self);

@@ -33,7 +33,7 @@ TEST(Amount, AFillAnEngineCannotAddUpIsNoFrame) {
     Fill fill;
     fill.quantity = kMaxAmount;
     EXPECT_TRUE(decodes(fill));
-    for (Quantity Fill::*const amount : {&Fill::quantity, &Fill::cumulative, &Fill::order_quantity, &Fill::price, &Fill::order_price}) {
+    for (Quantity Fill::* const amount : {&Fill::quantity, &Fill::cumulative, &Fill::order_quantity, &Fill::price, &Fill::order_price}) {
         for (const Quantity bad : {kHuge, kMaxAmount + 1, Quantity{-1}, std::numeric_limits<Quantity>::min()}) {
             Fill wrong = fill;
             wrong.*amount = bad;

@@ -67,7 +67,7 @@ TEST_F(FactFileTest, AnotherSizeIsRefusedWhileFactsWait) {
 
 // A file system in memory refuses at once what is larger than itself, so a full disk costs neither time nor memory here.
 TEST_F(FactFileTest, AFullDiskIsNamedAtTheStartAndNothingIsKept) {
-    struct statvfs memory {};
+    struct statvfs memory{};
     if (::statvfs("/dev/shm", &memory) != 0) GTEST_SKIP() << "no /dev/shm on this system";
     const std::string path = "/dev/shm/hft_full_disk_" + std::to_string(::getpid());
     FactFile full;

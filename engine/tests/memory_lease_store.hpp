@@ -38,8 +38,8 @@ public:
     std::atomic<bool> lose_write{false};  // writes do not happen, and nobody is told
     std::string refuse_rehearsal;         // what the server says to a handover that is only tried
     std::condition_variable handed;
-    std::function<void()> on_handover;  // called as a handover is sent: a fault from then on
-    std::function<void()> on_settle;    // called as the giver asks whether it stands
+    std::function<void()> on_handover;     // called as a handover is sent: a fault from then on
+    std::function<void()> on_settle;       // called as the giver asks whether it stands
     std::atomic<bool> lose_accept{false};  // the taker's claim does not happen, and nobody is told
 };
 

@@ -127,7 +127,9 @@ TEST(StrategyLibrary, IsUnloadedWithItsLastStrategy) {
     strategy.reset();
     EXPECT_FALSE(loaded());
     // The C++ ones too: a unique symbol would keep them for ever.
-    { const auto momentum = test::make_strategy("momentum", Json::object()); }
+    {
+        const auto momentum = test::make_strategy("momentum", Json::object());
+    }
     EXPECT_EQ(::dlopen(HFT_STRATEGIES_DIR "/momentum.so", RTLD_NOLOAD | RTLD_NOW), nullptr);
 }
 

@@ -1,13 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What needs tools in an environment of their own: types of the plugins, the archive as Galaxy imports it, the execution environment."""
+"""What needs tools in an environment of their own: types of the plugins, the archive as Galaxy imports it, the execution environment,
+the layout of the engine's code, and whether something that is pinned here is known to be vulnerable.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from stage_runner import junit
 
 _ROOT = Path(__file__).resolve().parents[2]
 _BIN = Path(sys.executable).parent
@@ -17,16 +25,28 @@ _COLLECTION = "ansible_collections.hft.ops.plugins"
 _NO_HOME = "repository: https://example.com/hft.ops\n"
 
 
+class Untried(Exception):
+    """What a check needs is out of reach here."""
+
+
 def main() -> int:
-    failed = [step.__name__.strip("_") for step in (_types, _importer, _execution_environment) if not _passes(step.__name__, step())]
+    steps = [_step(check) for check in (_types, _importer, _execution_environment, _layout, _vulnerabilities)]
+    if "STAGE_JUNIT" in os.environ:
+        junit.write("quality", steps, Path(os.environ["STAGE_JUNIT"]))
+    failed = [step.name for step in steps if step.failure]
     if failed:
         print(f"ERROR: {', '.join(failed)}: see above", file=sys.stderr)
     return int(bool(failed))
 
 
-def _passes(name: str, complaints: list[str]) -> bool:
-    print(f"==> {name.strip('_')}: {'; '.join(complaints) or 'ok'}", flush=True)
-    return not complaints
+def _step(check: Callable[[], list[str]]) -> junit.Step:
+    name, begin, complaints, skipped = check.__name__.strip("_"), time.monotonic(), [], None
+    try:
+        complaints = check()
+    except Untried as why:
+        skipped = str(why)
+    print(f"==> {name}: {skipped or '; '.join(complaints) or 'ok'}", flush=True)
+    return junit.Step(name, time.monotonic() - begin, "; ".join(complaints) or None, skipped)
 
 
 def _types() -> list[str]:
@@ -58,6 +78,32 @@ def _execution_environment() -> list[str]:
     wanted = (folder / "context/Containerfile", folder / "context/_build/collections" / archive.name)
     complaints += [f"{path}: not in the build context" for path in wanted if not path.exists()]
     return complaints + ([] if "openssh-client" in told.stdout else [f"introspect does not tell of ssh: {told.stdout}{told.stderr}"])
+
+
+def _layout() -> list[str]:
+    """The engine's code as engine/.clang-format has it; `clang-format -i FILE` mends it."""
+    sources = sorted(str(path) for path in (_ROOT / "engine").rglob("*") if path.suffix in (".cpp", ".hpp", ".h"))
+    done = _run("clang-format", "--dry-run", "--Werror", *sources, cwd=_ROOT)
+    return [] if done.returncode == 0 else [line for line in done.stderr.splitlines() if "error:" in line]
+
+
+def _vulnerabilities() -> list[str]:
+    """What runs on the control node, with all that it brings, held against the advisories that the Python index has."""
+    core = next(line for line in (_ROOT / "requirements.txt").read_text().splitlines() if line.startswith("ansible-core=="))
+    (_OUT / "probe.txt").write_text(core + "\n")
+    if not _audited("--no-deps", "--requirement", str(_OUT / "probe.txt"))[0]:
+        raise Untried("no service of advisories can be reached from here")
+    site_packages = next((_ROOT / ".venv" / "lib").glob("python3*/site-packages"))
+    known, untold = _audited("--path", str(site_packages))
+    found = [f"{one['name']} {one['version']}: {', '.join(hit['id'] for hit in one['vulns'])}" for one in known if one["vulns"]]
+    return found + [f"{name}: nobody knows it" for name in untold]
+
+
+def _audited(*which: str) -> tuple[list[dict[str, Any]], list[str]]:
+    """What the service told of, and the names of which it knows nothing."""
+    done = _run("pip-audit", "--progress-spinner", "off", "--timeout", "15", "--format", "json", *which, cwd=_OUT)
+    told = json.loads(done.stdout)["dependencies"] if done.stdout.startswith("{") else []
+    return [one for one in told if "vulns" in one], [one["name"] for one in told if "vulns" not in one]
 
 
 def _archive(folder: Path) -> Path:

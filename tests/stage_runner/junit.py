@@ -33,11 +33,12 @@ class Counts:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was tried; failure: why it failed, or None."""
+    """One thing that was tried; failure: why it failed, or None; skipped: why it could not be tried, or None."""
 
     name: str
     took_s: float
     failure: str | None = None
+    skipped: str | None = None
 
 
 def write(suite: str, steps: list[Step], folder: Path) -> None:
@@ -46,6 +47,8 @@ def write(suite: str, steps: list[Step], folder: Path) -> None:
         case = ElementTree.SubElement(root, "testcase", classname=suite, name=step.name, time=f"{step.took_s:.1f}")
         if step.failure is not None:
             ElementTree.SubElement(case, "failure", message=step.failure)
+        elif step.skipped is not None:
+            ElementTree.SubElement(case, "skipped", message=step.skipped)
     folder.mkdir(parents=True, exist_ok=True)
     ElementTree.ElementTree(root).write(folder / f"{suite}.xml", encoding="unicode")
 

@@ -72,7 +72,7 @@ void print_status(const Json& json) {
 
 // Root at the console, the service's own user at the next start: it must be able to read what was written for it.
 void give_to_engine(const Engine& engine) {
-    struct stat owner {};
+    struct stat owner{};
     if (::geteuid() == 0 && ::stat(engine.data_dir.c_str(), &owner) == 0 &&
         ::chown(kill_file(engine).c_str(), owner.st_uid, owner.st_gid) != 0) {
         std::cout << kill_file(engine) << ": could not be given to its owner: " << std::strerror(errno) << "\n";

@@ -96,7 +96,7 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
     for (const int s : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, s);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
-    struct sigaction latch {};
+    struct sigaction latch{};
     latch.sa_handler = latch_by_signal;
     latch.sa_flags = SA_RESTART;
     sigaction(SIGUSR1, &latch, nullptr);
