@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality tidy bundle clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality tidy secrets bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -9,6 +9,7 @@ KIT    := build/conformance/venv
 PICTURES := build/pictures/venv
 DOCS   := build/docs/venv
 QUALITY := build/quality/venv
+SECRETS := build/secrets/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
@@ -114,6 +115,13 @@ $(QUALITY)/.ready: tests/quality/requirements.txt
 
 quality: setup $(QUALITY)/.ready ## types of the plugins, the archive as Galaxy imports it, the execution environment, known vulnerabilities
 	@PYTHONPATH="$(CURDIR)/tests" $(QUALITY)/bin/python tests/quality
+
+$(SECRETS)/.ready: tests/secrets/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(SECRETS) $<
+	@touch $@
+
+secrets: setup $(SECRETS)/.ready ## secrets of one inventory from ansible-vault and from an emulator of AWS
+	@$(SECRETS)/bin/python -m pytest tests/secrets -q $(if $(STAGE_JUNIT),--junit-xml="$(STAGE_JUNIT)/secrets.xml")
 
 tidy: $(QUALITY)/.ready ## clang-tidy on the engine, by engine/.clang-tidy
 	@PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(QUALITY)/bin/python tests/engine/tidy.py
