@@ -57,7 +57,8 @@ def _build(off: str, late_us: str, spread: int = 1) -> str:
     _on("hft-build-01", "cat > /opt/spoiled/market_maker.cpp", source.encode())
     built = _on("hft-build-01", "cd /opt/spoiled && g++ -std=c++20 -O2 -shared -fPIC -fvisibility=hidden -fno-gnu-unique market_maker.cpp"
                                 " -o market_maker.so && cat market_maker.so")
-    _on(_CANARY, "mkdir -p /opt/spoiled && cat > /opt/spoiled/market_maker.so", built)
+    # In place of the old one, which the engine may have mapped: never into it.
+    _on(_CANARY, "mkdir -p /opt/spoiled && cat > /opt/spoiled/.new && mv /opt/spoiled/.new /opt/spoiled/market_maker.so", built)
     return "/opt/spoiled"
 
 

@@ -63,7 +63,7 @@ def test_a_host_that_is_there_or_holds_trading_is_not_replaced(demo: dict) -> No
     before, pinned = _epochs(), _PINS.read_text()
     wish = {"replace_confirmed": _CONFIRMED, "replace_known_hosts": str(_PINS)}
     said = _run("host_replace", fails=True, replace_host=_GREEN, replace_key=_public(_BLUE), **wish)
-    assert "nobody answers who offers replace_key; is it the old metal" in said
+    assert "slot hft_prod_02 on hft-db-01 is in use, so its server still follows; power it off" in said
     said = _run("host_replace", fails=True, replace_host=_BLUE, replace_key=_public(_BLUE), **wish)
     assert "its engine holds mm-btc-usd, mm-eth-usd; move it away first (drain.yml -e drain_host=hft-prod-01)" in said
     assert "expected the name of one host" in _run("host_replace", fails=True, replace_host="hft-prod-0", replace_key="x")
@@ -74,6 +74,8 @@ def test_new_metal_takes_the_place_of_a_host_while_the_other_trades(new_metal: P
     before, pinned = _epochs(), _PINS.read_text()
     wish = {"replace_host": _GREEN, "replace_key": _public(_GREEN), "replace_confirmed": _CONFIRMED, "replace_known_hosts": str(_PINS),
             "replace_record_dir": str(BUILD / "record"), "replace_id": "e2e-replace"}
+    said = _run("host_replace", fails=True, **{**wish, "replace_key": _public(_BLUE)})
+    assert "nobody answers who offers replace_key; is it the old metal" in said
     _run("host_replace", check=True, **wish)
     assert _PINS.read_text() == pinned
     assert not on(_GREEN, "ls /opt/hft_system", check=False)
