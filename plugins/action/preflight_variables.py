@@ -39,6 +39,7 @@ class ActionModule(ActionBase):
         files = variable_files([*sources, Path(task_vars["playbook_dir"])])
         for variable in unknown:
             variable["file"] = where(variable["name"], files)
+        unknown = [variable for variable in unknown if variable["file"] or not left_by_its_role(_ROLES, variable)]
         result.update(changed=False, checked=checked, unknown=unknown)
         if unknown:
             result.update(failed=True, msg="\n".join(map(sentence, unknown)))
@@ -77,6 +78,12 @@ def compare(variables: dict[str, Iterable[str]], options: dict[str, set[str]], a
             near = difflib.get_close_matches(name, sorted(options[role]), n=1) or difflib.get_close_matches(name, sorted(known), n=1)
             unknown.append({"name": name, "role": role, "nearest": near[0] if near else None, "hosts": hosts})
     return checked, unknown
+
+
+def left_by_its_role(roles: Path, variable: dict[str, Any]) -> bool:
+    """Whether tasks of the role register or set it: a playbook that asked first and goes on with site.yml has it on its hosts."""
+    leaves = re.compile(rf"^\s+(?:register: {re.escape(variable['name'])}|{re.escape(variable['name'])}:.*)$", re.MULTILINE)
+    return any(leaves.search(tasks.read_text(encoding="utf-8")) for tasks in (roles / variable["role"] / "tasks").glob("*.yml"))
 
 
 def variable_files(sources: list[Path]) -> list[Path]:

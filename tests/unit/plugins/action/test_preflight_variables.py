@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleActionFail
-from ansible_collections.hft.ops.plugins.action.preflight_variables import compare, role_options, sentence, variable_files, where
+from ansible_collections.hft.ops.plugins.action.preflight_variables import (
+    compare,
+    left_by_its_role,
+    role_options,
+    sentence,
+    variable_files,
+    where,
+)
 
 _OPTIONS = {"engine": {"engine_home", "engine_api_port"}, "engine_build": {"engine_build_jobs"}, "limits": {"limits_units"}}
 
@@ -22,6 +29,15 @@ def test_all_hosts_that_carry_it_are_named_and_allowed_names_pass():
     variables = {"b": ["limits_unit", "limits_mine"], "a": ["limits_unit"]}
     _checked, unknown = compare(variables, _OPTIONS, {"limits_mine"})
     assert [(one["name"], one["hosts"]) for one in unknown] == [("limits_unit", ["a", "b"])]
+
+
+def test_what_a_role_registers_or_sets_is_no_misspelt_option(tmp_path):
+    (tmp_path / "engine/tasks").mkdir(parents=True)
+    tasks = "---\n- a:\n  register: engine_state\n- set_fact:\n    engine_secrets: 1\n# engine_word: none\n"
+    (tmp_path / "engine/tasks/state.yml").write_text(tasks)
+    names = ("engine_state", "engine_secrets", "engine_stat", "engine_word")
+    left = {name: left_by_its_role(tmp_path, {"name": name, "role": "engine"}) for name in names}
+    assert left == {"engine_state": True, "engine_secrets": True, "engine_stat": False, "engine_word": False}
 
 
 def test_file_and_line_are_found_in_yaml_json_and_ini(tmp_path):
