@@ -79,7 +79,7 @@ def _hold_in_container(cores: list[str]) -> bool:
     shutil.rmtree(work / "junit", ignore_errors=True)
     try:
         docker_engine.ensure()
-        tag = image.build("host")
+        tag = image.build("build")
     except LabError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return False
