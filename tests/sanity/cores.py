@@ -72,24 +72,25 @@ def _passes(core: str, venv: Path, verb: str) -> bool:
 
 
 def _hold_in_container(cores: list[str]) -> bool:
-    """The tree read-only, with a build folder of its own; pip as it is set up on this machine."""
-    work = _WORK / "debian-13"
-    work.mkdir(parents=True, exist_ok=True)
-    (work / "pip.conf").write_text(pip_config())
-    shutil.rmtree(work / "junit", ignore_errors=True)
+    """The tree read-only, with a build folder that goes with the container; pip as it is set up on this machine."""
+    junit_there = _WORK / "debian-13" / "junit"
+    shutil.rmtree(junit_there, ignore_errors=True)
+    junit_there.mkdir(parents=True)
+    pip_there = junit_there.with_name("pip.conf")
+    pip_there.write_text(pip_config())
     try:
         docker_engine.ensure()
         tag = image.build("build")
     except LabError as failure:
         print(f"ERROR: {failure}", file=sys.stderr)
         return False
-    volumes = [f"{_ROOT}:/tree:ro", f"{work}:/tree/build", f"{work / 'pip.conf'}:/etc/pip.conf:ro"]
+    volumes = [f"{_ROOT}:/tree:ro", "/tree/build", f"{junit_there}:/tree/build/junit", f"{pip_there}:/etc/pip.conf:ro"]
     if _CERTIFICATES.exists():
         volumes.append(f"{_CERTIFICATES}:{_CERTIFICATES}:ro")
     mounts = [part for volume in volumes for part in ("--volume", volume)]
     code = subprocess.run(["docker", "run", "--rm", "--init", "--entrypoint", "bash", *mounts, tag,
                            "-c", _INSIDE, "bash", *cores]).returncode
-    shutil.copytree(work / "junit" / "cores", _OUT, dirs_exist_ok=True)
+    shutil.copytree(junit_there, _OUT, dirs_exist_ok=True)
     return code == 0
 
 
