@@ -14,6 +14,7 @@ from ansible_collections.hft.ops.plugins.module_utils._debug_symbols import besi
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of
 from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, version
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
+from ansible_collections.hft.ops.plugins.plugin_utils._signature import sign
 
 
 class ActionModule(ActionBase):
@@ -37,7 +38,7 @@ class ActionModule(ActionBase):
             built = self._build(wanted, os.path.join(scratch, "source.tar.gz"), task_vars)
             if built.get("failed"):
                 return {**result, **built}
-            self._bring(built, archive)
+            self._bring(built, archive, wanted.get("sign_key"))
             for orphan in orphans(os.path.dirname(archive)):
                 os.unlink(orphan)
         except (HostError, OSError) as wrong:
@@ -59,13 +60,16 @@ class ActionModule(ActionBase):
         self._fixup_perms2((self._connection._shell.tmpdir, sent))
         return self._execute_module(module_name="hft.ops.engine_build", module_args={**wanted, "received": sent}, task_vars=task_vars)
 
-    def _bring(self, built, archive):
+    def _bring(self, built, archive, key):
         os.makedirs(os.path.dirname(archive), exist_ok=True)
         # The symbols before the release: a release that is there has its symbols.
         symbols = built["debug_symbols"]
         arriving = ((symbols["archive"], symbols["sha256"], beside(archive)), (built["built"], built["sha256"], archive))
         for place, sha256, to in arriving:
             self._fetch(place, sha256, to)
+        wrong = sign(f"{archive}.arriving", key, f"{archive}.asc") if key else None
+        if wrong:
+            raise HostError(f"{archive}: could not be signed with {key}: {wrong}; the release is not there")
         for _place, sha256, to in arriving:
             with open(f"{to}.sha256", "w", encoding="utf-8") as text:
                 text.write(f"{sha256}  {os.path.basename(to)}\n")

@@ -9,6 +9,7 @@ import os
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import sha256_of
+from ansible_collections.hft.ops.plugins.plugin_utils._signature import unsigned
 
 _MODULE = "hft.ops.engine_release"
 
@@ -53,4 +54,4 @@ class ActionModule(ActionBase):
         if is_now != wanted:
             return (f"archive {path}: sha256 is {is_now}, expected {wanted}; nothing was changed; "
                     f"fetch or build the archive again, or correct the sha256")
-        return None
+        return unsigned(path, arguments["keyring"]) if arguments.get("keyring") else None

@@ -50,6 +50,10 @@ options:
     type: list
     elements: str
     default: ['.*', build, 'build-*', __pycache__]
+  sign_key:
+    description: Key of GnuPG on the control node that signs the archive, into a file of its name and C(.asc); empty signs nothing.
+    type: str
+    default: ''
   received:
     description: Where the packed source lies on the host; set by the action plugin of this module alone.
     type: path
@@ -110,6 +114,7 @@ def main() -> None:
             "jobs": {"type": "int", "default": 0},
             "cmake_options": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": list(EXCLUDE)},
+            "sign_key": {"type": "str", "default": ""},
             "received": {"type": "path"},
         },
         supports_check_mode=True,

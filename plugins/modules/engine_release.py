@@ -46,6 +46,13 @@ options:
       - May be empty with O(state=current), which unpacks nothing, and in check mode, when the archive is not built yet.
     type: str
     default: ''
+  keyring:
+    description:
+      - Public keys on the control node, as C(gpg --export) writes them. One of them must have signed the archive, in a file of its name and
+        C(.asc) beside it, before the archive is sent anywhere.
+      - Empty asks for no signature. With one the archive is a path, as a host that fetches by itself sees no signature.
+    type: str
+    default: ''
   directories:
     description: More directories of the program, held with owner, group and mode; with O(state=installed).
     type: list
@@ -158,6 +165,7 @@ def main() -> None:
             "home": {"type": "path", "required": True},
             "archive": {"type": "str"},
             "sha256": {"type": "str", "default": ""},
+            "keyring": {"type": "str", "default": ""},
             "directories": {
                 "type": "list", "elements": "dict", "default": [],
                 "options": {
@@ -209,6 +217,8 @@ def _refuse_bad_input(wanted: dict, check_mode: bool) -> None:
     needed = wanted["sha256"] or not (check_mode or wanted["state"] == "current")
     if needed and not re.fullmatch(r"[0-9a-f]{64}", wanted["sha256"]):
         raise HostError(f"sha256 {wanted['sha256']!r}: expected 64 digits of lower case hex, as sha256sum prints them")
+    if wanted.get("keyring") and (wanted["archive"] or "").startswith(URLS):
+        raise HostError(f"archive {wanted['archive']}: expected a path on the control node, where its signature can be verified (keyring)")
     if wanted["keep"] < 2:
         raise HostError(f"keep {wanted['keep']}: expected at least 2, the current release and one to go back to")
 
