@@ -114,7 +114,7 @@ def main() -> None:
             "jobs": {"type": "int", "default": 0},
             "cmake_options": {"type": "list", "elements": "str", "default": []},
             "exclude": {"type": "list", "elements": "str", "default": list(EXCLUDE)},
-            "sign_key": {"type": "str", "default": ""},
+            "sign_key": {"type": "str", "default": "", "no_log": False},
             "received": {"type": "path"},
         },
         supports_check_mode=True,

@@ -165,7 +165,7 @@ def main() -> None:
             "home": {"type": "path", "required": True},
             "archive": {"type": "str"},
             "sha256": {"type": "str", "default": ""},
-            "keyring": {"type": "str", "default": ""},
+            "keyring": {"type": "str", "default": "", "no_log": False},
             "directories": {
                 "type": "list", "elements": "dict", "default": [],
                 "options": {
