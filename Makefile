@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions figures chaos chaos-db pictures docs quality tidy secrets bundle clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs quality tidy secrets bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -82,6 +82,9 @@ bench-host: setup ## a host's state beside today's modules, on a container and a
 
 bench-monitoring: setup ## what a scrape a second costs an engine that trades: build/bench/monitoring.json
 	@$(RUN) $(PYTHON) tests/bench/monitoring.py
+
+bench-first-hour: setup ## docs/first_hour.md typed in a clone of its own, on a machine without a lab: build/bench/first_hour.json
+	@$(RUN) $(PYTHON) tests/first_hour
 
 bench-canary: setup ## how often a worse canary is told, by noise and samples: build/bench/canary.json and the tables in docs/
 	@$(RUN) $(PYTHON) tests/bench/canary.py

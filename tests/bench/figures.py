@@ -19,6 +19,7 @@ _ROOT = Path(__file__).resolve().parents[2]
 KEPT = _ROOT / "docs" / "figures.json"
 PAGES = {_ROOT / "docs" / "figures.md": False, _ROOT / "README.md": True}
 
+FIRST_HOUR = re.findall(r"^## (.+)$", (_ROOT / "docs" / "first_hour.md").read_text(), re.MULTILINE)
 _FAULTS = ("lost", "phantom", "duplicate", "overlap")
 
 
@@ -112,6 +113,11 @@ BENCHES = (
     Bench("bench-regions", "bench/regions.json", (
         Figure("`regions.yml` in check mode on a simulated fleet",
                lambda found: f"{found['fleet'][-1]['took_s']:g} s for {found['fleet'][-1]['hosts']} hosts"),
+    )),
+    Bench("bench-first-hour", "bench/first_hour.json", (
+        Figure("[the first hour](first_hour.md), all of it", lambda found: f"{found['total_s'] / 60:.0f} min"),
+        *(Figure(f"the first hour: {title}", lambda found, title=title: f"{sum(found['steps'][title].values()):.0f} s")
+          for title in FIRST_HOUR),
     )),
     Bench("bench-monitoring", "bench/monitoring.json", (
         Figure("a scrape of the engine's metrics", lambda found: _spread(found["scrape_ms"], "ms")),
