@@ -316,10 +316,11 @@ void TradingCore::on_rejected(const Rejected& message) noexcept {
     Slot* slot = find(message.strategy);
     if (slot == nullptr) return;
     // Somebody else holds a higher epoch: whatever the lease said, we are not the one.
-    const bool not_ours = message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation;
-    if (not_ours && message.epoch == slot->epoch) {
-        slot->active = false;
-        put(slot->view.stale, true);
+    if (message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation) {
+        if (message.epoch == slot->epoch) {
+            slot->active = false;
+            put(slot->view.stale, true);
+        }
     }
     OpenOrder* order = slot->orders.find(message.seq, message.epoch);
     if (order == nullptr) return;
