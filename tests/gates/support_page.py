@@ -21,6 +21,7 @@ _PLACES = {
     "virtual host": ("tests/vm",),
     "other project": ("tests/consumer",),
     "containers of Debian 12": ("tests/hosts",),
+    "engines in containers": ("tests/deploy",),
 }
 # A call with the playbook's name, its file, or its full name on a command line.
 _CALL = r"""(?:run|play|playbook)\(\s*["']{name}["']|playbooks/{name}\.yml|["' ]hft\.ops\.{name}["'](?!\}})"""
@@ -30,8 +31,8 @@ _HEADER = """\
 Made of what the tests run by `tests/gates/support_page.py`; a gate holds this page against them. **Proven** is what a test
 does on real hosts: a *scenario* (check on a bare host, the run, a second run that changes nothing, what the host itself says
 afterwards), the *lab* (five hosts that trade on the paper venue), a *virtual host* with a kernel and a boot loader of its own,
-*containers of Debian 12*, and *another project* that has nothing but the built archive. A playbook that is a part of another
-is proven with it.
+*containers of Debian 12*, *engines in containers* with bare hosts before them, and *another project* that has nothing but
+the built archive. A playbook that is a part of another is proven with it.
 **Believed** is what should work and is run by no test as a whole. On which systems: [README](../README.md#supported-systems).
 """
 
