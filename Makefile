@@ -1,13 +1,14 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs quality tidy secrets bundle clean
+.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs eda quality tidy secrets bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 KIT    := build/conformance/venv
 PICTURES := build/pictures/venv
 DOCS   := build/docs/venv
+EDA    := build/eda/venv
 QUALITY := build/quality/venv
 SECRETS := build/secrets/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
@@ -108,6 +109,13 @@ pictures: $(PICTURES)/.ready ## docs/dashboards/*.png from a Prometheus that scr
 $(DOCS)/.ready: docs/requirements.txt
 	@mkdir -p $(@D) && tests/bootstrap $(DOCS) $<
 	@touch $@
+
+$(EDA)/.ready: tests/eda/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(EDA) $<
+	@touch $@
+
+eda: setup $(EDA)/.ready ## the rulebook in a real ansible-rulebook, behind a real Alertmanager
+	@$(RUN) $(PYTHON) -m pytest tests/eda -q $(if $(STAGE_JUNIT),--junit-xml="$(STAGE_JUNIT)/eda.xml")
 
 docs: $(DOCS)/.ready ## the documentation as one static site, from the sources: build/docs/site
 	@$(DOCS)/bin/python docs/site/build.py

@@ -40,7 +40,7 @@ _PLUGIN = re.compile(r"ansible_collections\.(?!hft\.)(\w+)\.(\w+)\.(\w+)$")
 # What stands on the left, in this order; a page that none of these takes fails the build.
 _CONTENTS = {
     "Guide": ["All in tables </README>", "/docs/first_hour",
-              "/docs/concepts", "/docs/inventory", "/docs/recovery", "/docs/security", "/docs/upgrade",
+              "/docs/concepts", "/docs/inventory", "/docs/recovery", "/docs/event_driven", "/docs/security", "/docs/upgrade",
               "/docs/support", "/docs/figures", "/docs/capabilities", "/docs/canary_comparison", "/docs/awx/README",
               "/docs/dashboards/README", "/CHANGELOG"],
     "Reference": ["/reference/playbooks", "Modules, plugins, roles </reference/index>"],

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, moved
 
 _NOTHING: dict = {"move": False, "taker": "", "strategies": [], "holders": [], "epochs": {}, "ended": False, "shut_out": False, "say": "",
                   "error": ""}
@@ -16,17 +16,20 @@ class _Refused(Exception):
 
 
 def failover_decision(engines: dict, dead: str, name: str = "", to: str = "", strategies: list | None = None,
-                      fences: dict | None = None) -> dict:
+                      fences: dict | None = None, expect: dict | None = None) -> dict:
     """Who takes what the dead host held, by what the engines say that answer; error is set when it must not be done.
 
     engines: answers of engine_info by host; dead: the host; name: of its engine, where that is another; to: host of the taker;
-    strategies: these alone; fences: what the venues of the taker declare, by name.
+    strategies: these alone; fences: what the venues of the taker declare, by name; expect: epoch by strategy,
+    refused where a row has another one.
     ended in the answer: the engine answers as another process and holds nothing, so the one that held has ended. shut_out: every venue of
     the strategies refuses lower epochs, so what may still run there cannot trade.
     """
     if not isinstance(engines, dict):
         raise AnsibleFilterError(f"hft.ops.failover_decision: expected engines as a dictionary, found {type(engines).__name__}")
     try:
+        if problem := moved({host: info["status"] for host, info in engines.items() if info.get("status")}, expect or {}):
+            raise _Refused(problem)
         return {**_NOTHING, **_decide(engines, dead, name or dead, to, list(strategies or []), fences or {})}
     except _Refused as refused:
         return {**_NOTHING, "error": str(refused)}

@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, newest
+from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, killed, moved, newest
 
 # What ends with each step of an engine's record.
 _PHASES = {("giver", "drained"): "drain", ("giver", "committed"): "commit", ("taker", "woken"): "wake", ("taker", "claimed"): "claim",
@@ -18,12 +18,13 @@ class _Refused(Exception):
     """One line for the operator."""
 
 
-def transfer_decision(engines: dict, to: str = "", strategies: list | None = None, away_from: str = "") -> dict:
+def transfer_decision(engines: dict, to: str = "", strategies: list | None = None, away_from: str = "",
+                      expect: dict | None = None) -> dict:
     """Who gives what to whom, by what the engines say now; error is set when it must not be done.
 
     engines: answers of engine_info by host; to: host of the taker; strategies: all that the giver holds where none is named;
-    away_from: host that is to hold nothing afterwards. stopped in the answer: of the strategies, what does not run on the giver and is not
-    to run on the taker.
+    away_from: host that is to hold nothing afterwards; expect: epoch by strategy, refused where a row has another one. stopped in the
+    answer: of the strategies, what does not run on the giver and is not to run on the taker.
     """
     if not isinstance(engines, dict):
         raise AnsibleFilterError(f"hft.ops.transfer_decision: expected engines as a dictionary, found {type(engines).__name__}")
@@ -31,7 +32,10 @@ def transfer_decision(engines: dict, to: str = "", strategies: list | None = Non
     try:
         if strategies and isinstance(strategies, str):
             raise _Refused(f"strategies: expected a list, found {strategies!r}")
-        return {**nothing, **_decide(engines, to, list(strategies or []), away_from)}
+        status = {host: info["status"] for host, info in engines.items() if info.get("status")}
+        if problem := moved(status, expect or {}):
+            raise _Refused(problem)
+        return {**nothing, **_decide(engines, status, to, list(strategies or []), away_from)}
     except _Refused as refused:
         return {**nothing, "error": str(refused)}
 
@@ -123,8 +127,7 @@ def _since(step: str, steps: list) -> list:
     return steps[last:]
 
 
-def _decide(engines: dict, to: str, strategies: list, away_from: str) -> dict:
-    status = {host: info["status"] for host, info in engines.items() if info.get("status")}
+def _decide(engines: dict, status: dict, to: str, strategies: list, away_from: str) -> dict:
     for name, host in (("to", to), ("away_from", away_from)):
         if host and host not in engines:
             raise _Refused(f"{name}={host}: no such engine in this inventory; one of {', '.join(sorted(engines))}")

@@ -27,6 +27,17 @@ def newest(status: dict[str, Any]) -> dict[str, Any]:
     return rows
 
 
+def moved(status: dict[str, Any], expect: dict[str, Any]) -> str:
+    """Which rows have another epoch than is expected, in one line; empty where none has. status: by host, of every engine."""
+    if not isinstance(expect, dict):
+        return f"expect: expected the epoch of each strategy, found {expect!r}"
+    rows = newest(status)
+    found = {name: rows[name]["epoch"] if name in rows else None for name in expect}
+    wrong = [f"{name} has epoch {epoch if epoch is not None else 'unknown'}, expected {expect[name]}"
+             for name, epoch in sorted(found.items()) if str(epoch) != str(expect[name])]
+    return f"{'; '.join(wrong)}: it was moved since; look who holds it now (status.yml)" if wrong else ""
+
+
 def has_right(status: dict[str, Any]) -> bool:
     """Whether disturbing this process would disturb trading: it is primary, or a row still names it."""
     return status["role"] == "primary" or bool(held(status))

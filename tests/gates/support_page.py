@@ -22,6 +22,7 @@ _PLACES = {
     "other project": ("tests/consumer",),
     "containers of Debian 12": ("tests/hosts",),
     "engines in containers": ("tests/deploy",),
+    "rulebook": ("tests/eda",),
 }
 # A call with the playbook's name, its file, or its full name on a command line.
 _CALL = r"""(?:run|play|playbook)\(\s*["']{name}["']|playbooks/{name}\.yml|["' ]hft\.ops\.{name}["'](?!\}})"""
@@ -31,8 +32,9 @@ _HEADER = """\
 Made of what the tests run by `tests/gates/support_page.py`; a gate holds this page against them. **Proven** is what a test
 does on real hosts: a *scenario* (check on a bare host, the run, a second run that changes nothing, what the host itself says
 afterwards), the *lab* (five hosts that trade on the paper venue), a *virtual host* with a kernel and a boot loader of its own,
-*containers of Debian 12*, *engines in containers* with bare hosts before them, and *another project* that has nothing but
-the built archive. A playbook that is a part of another is proven with it.
+*containers of Debian 12*, *engines in containers* with bare hosts before them, *another project* that has nothing but
+the built archive, and the *rulebook* behind a real Alertmanager, with engines that are played. A playbook that is a part of another
+is proven with it.
 **Believed** is what should work and is run by no test as a whole. On which systems: [README](../README.md#supported-systems).
 """
 
@@ -63,7 +65,7 @@ def proofs_of_role(role: str) -> list[str]:
     scenarios = [f"scenario {source.parent.name}" for source in sorted((_ROOT / "molecule").glob("*/converge.yml"))
                  if _applied(role, _with_parts(source.read_text()), own := _own_text(f"molecule/{source.parent.name}")) or call in own]
     return scenarios + [place for place, folders in _PLACES.items()
-                        if place != "scenario" and _applied(role, _roles_text(place), _own_text(*folders))]
+                        if place not in ("scenario", "rulebook") and _applied(role, _roles_text(place), _own_text(*folders))]
 
 
 def _applied(role: str, text: str, own: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -256,7 +257,76 @@ def test_two_at_once_request_one(hook: Callable[..., _Hook]) -> None:
     assert len(served.requests()) == 1
 
 
+def _asked(**change: Any) -> dict[str, Any]:
+    return {"action": "failover", "rule": "r", "engine": "e1", "reason": "EngineDown on e1", "fingerprint": "f1",
+            "starts_at": "2026-01-01T00:00:00.5Z", "epochs": {"mm": 7}, **change}
+
+
+def test_a_request_of_another_is_made_once_for_an_alert_and_its_epochs(hook: Callable[..., _Hook]) -> None:
+    served = hook(alert_age_s=1e9)
+    assert served.ask("POST", "/requests", _asked()) == (200, {"outcome": "requested", "id": 1, "open": True, "why": ""})
+    assert served.ask("POST", "/requests", _asked())[1] == {"outcome": "repeated", "id": 1, "open": True, "why": ""}
+    other = served.ask("POST", "/requests", _asked(fingerprint="f2"))[1]
+    assert other == {"outcome": "asked for already", "id": 1, "open": True, "why": ""}
+    status, stale = served.ask("POST", "/requests", _asked(epochs={"mm": 8}))
+    assert (status, stale["outcome"], stale["id"]) == (409, "stale", 1)
+    assert stale["why"] == 'request 1 of this alert saw the epochs {"mm": 7}, they are {"mm": 8} now: trading was moved since'
+    assert [(one["action"], one["epochs"]) for one in served.requests()] == [("failover", {"mm": 7})]
+    # A new alert, under the new epoch, is another matter.
+    assert served.ask("POST", "/requests", _asked(starts_at="2026-01-02T00:00:00Z", epochs={"mm": 8}))[1]["outcome"] == "requested"
+    assert served.ask("POST", "/requests/1/taken", {"by": "me"})[0] == 200
+    assert served.ask("POST", "/requests", _asked())[1] == {"outcome": "repeated", "id": 1, "open": False, "why": ""}
+
+
+def test_a_request_of_another_uses_up_no_signal(hook: Callable[..., _Hook], engine: _Engine) -> None:
+    served = hook()
+    begin = datetime.now(timezone.utc)
+    asked = _asked(fingerprint="RejectRate-e1:9464", starts_at=begin.isoformat())
+    assert served.ask("POST", "/requests", asked)[1]["outcome"] == "requested"
+    assert served.alert("RejectRate", begin=begin)[1]["outcomes"] == {"first signal": 1}
+    assert served.alert("PositionMismatch")[1]["outcomes"] == {"kill": 1}
+    assert len(engine.got) == 1
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"action": "start"}, "action: expected one of rollback, failover, found 'start'"),
+    ({"epochs": {}}, "epochs: expected the epoch of each strategy, as a number"),
+    ({"epochs": {"mm": "7"}}, "epochs: expected the epoch"),
+    ({"epochs": {"mm": True}}, "epochs: expected the epoch"),
+    ({"starts_at": "now"}, "starts_at: expected a moment with a zone, found 'now'"),
+    ({"starts_at": "2026-01-01T00:00:00"}, "starts_at: expected a moment with a zone"),
+    ({"reason": "x" * 201}, "reason: expected text of 1 to 200 characters"),
+    ({"engine": ""}, "engine: expected text of 1 to 100 characters"),
+    ({"start": True}, "expected an object with action, engine, epochs, fingerprint, reason, rule, starts_at"),
+])
+def test_what_cannot_be_a_request_is_refused(hook: Callable[..., _Hook], change: dict[str, Any], said: str) -> None:
+    served = hook()
+    status, body = served.ask("POST", "/requests", _asked(**change))
+    assert status == 400
+    assert said in body["error"]
+    assert served.requests() == []
+
+
+def test_a_request_of_another_is_none_when_it_is_old_or_all_is_dry(hook: Callable[..., _Hook]) -> None:
+    assert hook().ask("POST", "/requests", _asked())[0] == 409
+    dry = hook(dry_run=True, alert_age_s=1e9)
+    assert dry.ask("POST", "/requests", _asked())[1]["outcome"] == "dry run"
+    assert dry.requests() == []
+
+
+def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, hook: Callable[..., _Hook]) -> None:
+    with sqlite3.connect(tmp_path / "ledger.sqlite3") as link:
+        link.execute("CREATE TABLE request (id INTEGER PRIMARY KEY, rule TEXT, engine TEXT, reason TEXT, requested_at REAL, "
+                     "expires_at REAL, taken_at REAL, taken_by TEXT)")
+        link.execute("INSERT INTO request VALUES (5, 'slow', 'e1', 'slow: x', 1, 9e9, NULL, NULL)")
+    link.close()
+    served = hook()
+    assert [(one["id"], one["action"], one["epochs"]) for one in served.requests()] == [(5, "rollback", {})]
+    assert served.alert("OrderLatency")[1]["outcomes"] == {"rollback asked for already": 1}
+
+
 @pytest.mark.parametrize(("method", "path", "body", "headers", "status"), [
+    ("POST", "/requests", "{}", {"token": TOKEN + "x"}, 401),
     ("POST", "/alerts", "{}", {"token": None}, 401),
     ("POST", "/alerts", "{}", {"token": TOKEN + "x"}, 401),
     ("POST", "/alerts", "{}", {"token": ""}, 401),

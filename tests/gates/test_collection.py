@@ -16,7 +16,9 @@ import pytest
 from repository import ROOT, load, modules, playbooks, roles, tracked
 
 _BIN = Path(sys.executable).parent
-_TOP_LEVEL = {"CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "changelogs", "meta", "playbooks", "plugins", "roles"}
+_TOP_LEVEL = {"CHANGELOG.rst", "FILES.json", "LICENSE", "MANIFEST.json", "README.md", "changelogs", "extensions",
+              "meta", "playbooks", "plugins", "roles"}
+_INSTALLED = {"extensions", "meta", "plugins", "roles", "playbooks"}
 
 
 def _run(*argv: str, cwd: Path, collections: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -76,8 +78,8 @@ def test_archive_holds_what_users_need_and_nothing_else(archive: Path) -> None:
     with tarfile.open(archive) as tar:
         names = tar.getnames()
     assert {name.split("/")[0] for name in names} <= _TOP_LEVEL
-    expected = {str(path) for path in tracked() if path.parts[0] in {"meta", "plugins", "roles", "playbooks"}}
-    assert {name for name in names if name.split("/")[0] in {"meta", "plugins", "roles", "playbooks"} and name in expected} == expected
+    expected = {str(path) for path in tracked() if path.parts[0] in _INSTALLED}
+    assert {name for name in names if name.split("/")[0] in _INSTALLED and name in expected} == expected
     assert not [name for name in names if name.endswith((".pyc", ".tar.gz")) or "__pycache__" in name]
 
 

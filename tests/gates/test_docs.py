@@ -23,7 +23,8 @@ def _stems(folder: str, ending: str) -> set[str]:
 
 _THERE = {"playbook": set(playbooks()), "role": set(roles()), "module": set(modules()),
           "filter": _stems("plugins/filter", ".py") | _stems("plugins/filter", ".yml"), "test": _stems("plugins/test", ".yml"),
-          "lookup": _stems("plugins/lookup", ".py"), "callback": _stems("plugins/callback", ".py"), "alert": _stems("docs/runbooks", ".md")}
+          "lookup": _stems("plugins/lookup", ".py"), "callback": _stems("plugins/callback", ".py"), "alert": _stems("docs/runbooks", ".md"),
+          "rulebook": _stems("extensions/eda/rulebooks", ".yml")}
 
 
 @functools.cache
@@ -59,7 +60,8 @@ def test_every_section_of_the_runbook_is_on_the_page() -> None:
 @pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.name)
 def test_a_page_names_playbooks_targets_and_files_that_exist(page: Path) -> None:
     text = page.read_text()
-    there = set().union(*(_THERE[kind] for kind in ("playbook", "role", "module", "filter", "lookup", "callback"))) | {"NAME", "hft"}
+    kinds = ("playbook", "role", "module", "filter", "lookup", "callback", "rulebook")
+    there = set().union(*(_THERE[kind] for kind in kinds)) | {"NAME", "hft"}
     assert not {name for name in re.findall(r"hft\.ops\.(\w+)", text) if name not in there}
     assert not {name for name in re.findall(r"(?:^\$ |`)make ([a-z-]+)", text, re.MULTILINE) if name not in _TARGETS}
     links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in link]

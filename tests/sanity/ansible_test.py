@@ -20,7 +20,7 @@ _COPY = _WORK / "ansible_collections" / "hft" / "ops"
 _HOME = _WORK / "home"
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # What is installed with the collection, and what the tests of it need.
-_PATHS = ("LICENSE", "README.md", "galaxy.yml", "changelogs", "meta", "plugins", "roles", "playbooks",
+_PATHS = ("LICENSE", "README.md", "galaxy.yml", "changelogs", "meta", "plugins", "roles", "playbooks", "extensions",
           "tests/unit", "tests/sanity/ignore-*.txt", "CHANGELOG.rst")
 _GET_PIP = '''"""Stands where ansible-test looks for its download of get-pip: brings pip from Python itself."""
 import runpy

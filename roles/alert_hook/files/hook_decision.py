@@ -55,17 +55,23 @@ def alerts_of(document: Any) -> list[Alert]:
 def _alert(number: int, one: Any) -> Alert:
     try:
         labels, status, fingerprint, starts_at = one["labels"], one["status"], one["fingerprint"], one["startsAt"]
-        # Alertmanager writes nanoseconds, which datetime does not read everywhere.
-        seconds, _dot, rest = starts_at.partition(".")
-        zone = rest.lstrip("0123456789") if rest else ""
-        began = datetime.fromisoformat((seconds + zone).replace("Z", "+00:00"))
-        age_s = (datetime.now(timezone.utc) - began).total_seconds()
+        age = age_s(starts_at)
     except (KeyError, TypeError, ValueError, AttributeError) as wrong:
         raise NotificationWrong(f"alerts[{number}]: expected labels, status, fingerprint and startsAt with a zone: {wrong!r}") from None
     if (status not in ("firing", "resolved") or not isinstance(fingerprint, str) or not fingerprint or not isinstance(labels, dict)
             or not all(isinstance(value, str) for value in labels.values())):
         raise NotificationWrong(f"alerts[{number}]: expected status firing or resolved, a fingerprint, and labels that are text")
-    return Alert(status == "firing", fingerprint, starts_at, age_s, labels)
+    return Alert(status == "firing", fingerprint, starts_at, age, labels)
+
+
+def age_s(began: str) -> float:
+    """Seconds since then. Alertmanager writes nanoseconds, which datetime does not read everywhere."""
+    seconds, _dot, rest = began.partition(".")
+    zone = rest.lstrip("0123456789") if rest else ""
+    moment = datetime.fromisoformat((seconds + zone).replace("Z", "+00:00"))
+    if moment.tzinfo is None:
+        raise ValueError(f"{began}: no zone")
+    return (datetime.now(timezone.utc) - moment).total_seconds()
 
 
 def told(event: str, **more: Any) -> None:

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS request (id INTEGER PRIMARY KEY, rule TEXT, engine TE
 CREATE TABLE IF NOT EXISTS kill (id INTEGER PRIMARY KEY, rule TEXT, engine TEXT, reason TEXT, decided_at REAL, confirmed_at REAL,
   problem TEXT);
 """
+# Columns of a request that came later.
+_LATER = {"action": "'rollback'", "fingerprint": "''", "starts_at": "''", "epochs": "'{}'"}
 
 
 class Ledger:
@@ -32,6 +34,9 @@ class Ledger:
         self._link.execute("PRAGMA journal_mode=WAL")
         self._link.execute("PRAGMA synchronous=FULL")
         self._link.executescript(_SCHEMA)
+        there = {row["name"] for row in self._rows("PRAGMA table_info(request)")}
+        for column in sorted(set(_LATER) - there):
+            self._link.execute(f"ALTER TABLE request ADD COLUMN {column} TEXT DEFAULT {_LATER[column]}")
         self._keep_s = keep_days * 86400
 
     @contextmanager
@@ -72,17 +77,33 @@ class Ledger:
         self._link.execute("UPDATE signal SET used = 1 WHERE rule = ? AND engine = ?", (rule, engine))
         return [f"{row['told']} ({row['source']})" for row in rows]
 
-    def request(self, rule: str, engine: str, reason: str, ttl_s: float) -> int | None:
-        """Number of the new request; None while one of the same rule and engine is not over."""
+    def request(self, rule: str, engine: str, reason: str, ttl_s: float, action: str = "rollback", fingerprint: str = "",
+                starts_at: str = "", epochs: str = "{}") -> int | None:
+        """Number of the new request; None while one of the same rule, engine and epochs is not over."""
         now = time.time()
-        if self._rows("SELECT 1 FROM request WHERE rule = ? AND engine = ? AND expires_at > ?", rule, engine, now):
+        if self.request_for(rule, engine, epochs):
             return None
-        return self._link.execute("INSERT INTO request (rule, engine, reason, requested_at, expires_at) VALUES (?, ?, ?, ?, ?)",
-                                  (rule, engine, reason, now, now + ttl_s)).lastrowid
+        return self._link.execute("INSERT INTO request (rule, engine, reason, requested_at, expires_at, action, fingerprint, starts_at, "
+                                  "epochs) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                                  (rule, engine, reason, now, now + ttl_s, action, fingerprint, starts_at, epochs)).lastrowid
+
+    def request_for(self, rule: str, engine: str, epochs: str) -> dict[str, Any] | None:
+        """The one of this rule, engine and epochs that is not over, taken or not."""
+        return self._request("rule = ? AND engine = ? AND epochs = ? AND expires_at > ?", rule, engine, epochs, time.time())
+
+    def request_by(self, action: str, fingerprint: str, starts_at: str) -> dict[str, Any] | None:
+        """What this alert asked for, over or not."""
+        return self._request("action = ? AND fingerprint = ? AND starts_at = ?", action, fingerprint, starts_at)
+
+    def _request(self, where: str, *values: Any) -> dict[str, Any] | None:
+        text = f"SELECT id, epochs, taken_at IS NULL AND expires_at > ? AS open FROM request WHERE {where} ORDER BY id DESC"  # noqa: S608
+        rows = self._rows(text, time.time(), *values)
+        return dict(rows[0]) if rows else None
 
     def open_requests(self) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._rows("SELECT id, rule, engine, reason, requested_at, expires_at FROM request "
-                                                "WHERE taken_at IS NULL AND expires_at > ? ORDER BY id", time.time())]
+        rows = self._rows("SELECT id, action, rule, engine, reason, requested_at, expires_at, epochs FROM request "
+                          "WHERE taken_at IS NULL AND expires_at > ? ORDER BY id", time.time())
+        return [{**dict(row), "epochs": json.loads(row["epochs"])} for row in rows]
 
     def take_request(self, number: int, by: str) -> bool:
         """Whether it was open; whoever is first takes it."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # Managed by the role hft.ops.alert_hook: edits are removed by the next run.
-"""HTTP: notifications come in, requests for a rollback are read and taken. Everything but /healthz and /metrics needs the token."""
+"""HTTP: notifications come in, requests are made, read and taken. Everything but /healthz and /metrics needs the token."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from hook_decision import Decisions, NotificationWrong, alerts_of, told
+from hook_request import RequestWrong, asked_of, decide
 from hook_settings import Settings
 
 _MOST_CLIENTS = 16
@@ -91,8 +92,10 @@ class Handler(BaseHTTPRequestHandler):
         taken = _TAKEN.fullmatch(self.path)
         if taken:
             return self._take(int(taken.group(1)))
+        if self.path == "/requests":
+            return self._ask()
         if self.path != "/alerts":
-            raise Refused(404, "expected /alerts or /requests/ID/taken")
+            raise Refused(404, "expected /alerts, /requests or /requests/ID/taken")
         try:
             alerts = alerts_of(self._body())
         except NotificationWrong as wrong:
@@ -101,6 +104,18 @@ class Handler(BaseHTTPRequestHandler):
         unconfirmed = self.server.decisions.kill()
         # Alertmanager repeats what was not answered with 2xx.
         return (503 if unconfirmed else 200), {"outcomes": outcomes, "unconfirmed": unconfirmed}
+
+    def _ask(self) -> tuple[int, Any]:
+        try:
+            asked = asked_of(self._body())
+        except RequestWrong as wrong:
+            raise Refused(400, str(wrong)) from None
+        decisions = self.server.decisions
+        with decisions.lock, decisions.ledger.whole():
+            answer = decide(asked, self.server.settings, decisions.ledger)
+        told("request", **answer, action=asked.action, rule=asked.rule, engine=asked.engine, reason=asked.reason,
+             fingerprint=asked.fingerprint, starts_at=asked.starts_at, epochs=json.loads(asked.epochs))
+        return (409 if answer["outcome"] == "stale" else 200), answer
 
     def _take(self, number: int) -> tuple[int, Any]:
         body = self._body()

@@ -46,6 +46,10 @@ def test_an_engine_that_came_back_has_ended_by_itself() -> None:
     assert (found["move"], found["ended"]) == (True, True)
 
 
+def test_the_epochs_that_are_expected_let_it_pass() -> None:
+    assert failover_decision(_engines(), "blue", expect={"a": 4, "b": 4})["move"]
+
+
 def test_nothing_held_is_nothing_to_do() -> None:
     found = failover_decision(_engines(_row("a", "green/2")), "blue")
     assert (found["move"], found["error"]) == (False, "")
@@ -64,6 +68,7 @@ def test_nothing_held_is_nothing_to_do() -> None:
     (_engines(database=False), {}, "green: no database that takes its claim"),
     (_engines(_row("a", killed=True)), {}, "kill switch is latched in the lease row of a"),
     (_engines(killed=True), {}, "kill switch is latched in the engine itself"),
+    (_engines(), {"expect": {"a": 4, "b": 3}}, "b has epoch 4, expected 3: it was moved since"),
 ])
 def test_what_must_not_be_done_is_refused(engines: dict, wish: dict, said: str) -> None:
     found = failover_decision(engines, **{"dead": "blue", **wish})

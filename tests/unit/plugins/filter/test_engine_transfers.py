@@ -94,7 +94,17 @@ def test_nothing_moves_where_it_is_as_wished(engines: dict, wishes: dict, said: 
     assert (found["move"], found["error"], found["say"]) == (False, "", said)
 
 
+@pytest.mark.parametrize("epoch", [4, "4"])
+def test_the_epochs_that_are_expected_let_it_pass(epoch: object) -> None:
+    assert transfer_decision(_TWO, expect={"mm": epoch, "arb": 4})["move"]
+
+
 @pytest.mark.parametrize(("engines", "wishes", "words"), [
+    (_PAIR, {"expect": {"mm": 3}}, ["mm has epoch 4, expected 3", "moved since"]),
+    (_PAIR, {"expect": {"mm": 4, "gone": 2}}, ["gone has epoch unknown, expected 2"]),
+    # What an old command would find done already is refused all the same: it may have been done, and taken back.
+    (_PAIR, {"to": "e1", "expect": {"mm": 3}}, ["mm has epoch 4, expected 3"]),
+    (_PAIR, {"expect": "mm"}, ["expect: expected the epoch of each strategy, found 'mm'"]),
     (_PAIR, {"to": "e9"}, ["to=e9", "no such engine", "e1, e2"]),
     (_PAIR, {"away_from": "e9"}, ["away_from=e9", "no such engine", "e1, e2"]),
     (_PAIR, {"to": "e1", "away_from": "e1"}, ["to=e1", "is the engine that is to give"]),
