@@ -29,14 +29,22 @@ def engine_leave(engines: dict, host: str, name: str = "", strategies: list | No
     status = {one: info["status"] for one, info in engines.items() if info.get("status")}
     others = {one: document for one, document in status.items() if one != host}
     try:
-        say = _living(host, status[host], drained) if host in status else _silent(host, name or host, others, strategies or [], confirmed)
+        if host in status:
+            say = _living(host, name or host, status[host], drained)
+        else:
+            say = _silent(host, name or host, others, strategies or [], confirmed)
     except _Refused as refused:
         return {**_NOTHING, "error": str(refused)}
     return {**_NOTHING, "say": say, "answers": host in status, "versions": sorted({document["version"] for document in others.values()})}
 
 
-def _living(host: str, status: dict, drained: bool) -> str:
+def _living(host: str, name: str, status: dict, drained: bool) -> str:
     mine = ", ".join(held(status))
+    # Of an earlier run of its engine: nobody trades them, and nobody else will by itself.
+    left = sorted(one for one, row in newest({host: status}).items() if _names(row, name) and one not in held(status))
+    if left:
+        raise _Refused(f"{host}: its engine does not hold {', '.join(left)}, and the rows name it; start them first "
+                       "(trading.yml -e trading_action=start)")
     if mine and not drained:
         raise _Refused(f"{host}: its engine holds {mine}; move it away first (drain.yml -e drain_host={host})")
     return f"its engine holds {mine}, which moves away first" if mine else "its engine holds nothing"
@@ -48,7 +56,7 @@ def _silent(host: str, name: str, others: dict, strategies: list, confirmed: str
     if not reading:
         raise _Refused(f"{host}: its engine does not answer, and no other engine with a database tells what it holds; bring one up first")
     rows = newest(reading)
-    mine = sorted(one for one, row in rows.items() if (row["holder"] or "").partition("/")[0] == name)
+    mine = sorted(one for one, row in rows.items() if _names(row, name))
     if mine:
         raise _Refused(f"{host}: its engine does not answer, and the rows of {', '.join(mine)} name it; take over first "
                        f"(failover.yml -e failover_from={host})")
@@ -58,6 +66,10 @@ def _silent(host: str, name: str, others: dict, strategies: list, confirmed: str
     if not confirmed:
         raise _Refused(f"{host}: its engine does not answer; say in one line how it is known that the host is off and stays off")
     return f"no row names its engine; a person says that it is off: {confirmed}"
+
+
+def _names(row: dict, name: str) -> bool:
+    return (row["holder"] or "").partition("/")[0] == name
 
 
 class FilterModule:

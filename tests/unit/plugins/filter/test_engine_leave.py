@@ -29,6 +29,13 @@ def test_one_that_holds_goes_once_it_is_drained() -> None:
     assert engine_leave(engines, "blue", drained=True)["say"] == "its engine holds a, which moves away first"
 
 
+def test_what_the_rows_name_of_its_earlier_run_is_started_first() -> None:
+    engines = {"blue": _answer("blue/7", _row("a"), _row("b", "blue/7")), "green": _answer("green/2", _row("a"), _row("b", "blue/7"))}
+    for drained in (False, True):
+        error = engine_leave(engines, "blue", drained=drained)["error"]
+        assert "blue: its engine does not hold a, and the rows name it; start them first" in error
+
+
 def test_a_silent_one_goes_on_a_persons_word_once_no_row_names_it() -> None:
     engines = {"blue": {"unreachable": True}, "green": _answer("green/2", _row("a", "green/2"), _row("b", None))}
     assert "how it is known that the host is off" in engine_leave(engines, "blue", strategies=["a", "b"])["error"]
