@@ -54,7 +54,8 @@ def _faults(result: dict[str, Any]) -> str:
 
 
 def _kill(found: dict[str, Any]) -> str:
-    return f"{_spread(found['core_free']['engine_ms'], 'ms')}, with a free core; {_spread(found['engine_ms'], 'ms')}, all"
+    free = found["core_free"]["engine_ms"]
+    return f"{_spread(free, 'ms') if free['n'] else 'at none'} with a free core; {_spread(found['engine_ms'], 'ms')}, all"
 
 
 BENCHES = (
