@@ -130,6 +130,20 @@ class Upstream:
         return connection
 
 
+def is_standby(conninfo: str) -> bool:
+    """Whether the server that a primary_conninfo names answers, and follows another itself."""
+    try:
+        connection = psycopg2.connect(conninfo, dbname="postgres", connect_timeout=_CONNECT_TIMEOUT_S)
+    except psycopg2.OperationalError:
+        return False
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_is_in_recovery()")
+            return bool(cursor.fetchone()[0])
+    finally:
+        connection.close()
+
+
 def quoted(value: str) -> str:
     """A value in a libpq connection string."""
     if value and re.fullmatch(r"[\w./-]+", value):

@@ -16,9 +16,10 @@ description:
     they are enough and this one has flushed the most, and promotes.
   - The proof of a planned one is the last record of the log. With O(after=clean_shutdown) the standby waits until its
     primary has shut down and the shutdown checkpoint, the last thing a primary writes, has arrived; then it promotes at once.
-    When it does not come within O(wait_s), nothing is promoted.
-  - O(step=prepare) makes the standby's restartpoint young, so that the look for the last record is short. On a primary it is the
-    checkpoint after a promotion, by which the control file learns of the new timeline; no backup begins before.
+    A giver that came back as a standby before anybody looked counts as shut down too. When none comes within O(wait_s), nothing is
+    promoted.
+  - O(step=prepare) writes what has gathered in the standby's memory, so that the promotion has little left to write. On a primary it
+    is the checkpoint after a promotion, by which the control file learns of the new timeline; no backup begins before.
   - Where the proof cannot be had, O(accept_loss) promotes all the same. The server then comes up without a network address,
     all leases are vacated and 2^20 is added to each epoch, and only then it accepts connections again.
   - A primary that was degraded (M(hft.ops.pg_degrade)) acknowledged alone. No cut proves anything then, and it is a loss to be accepted.
@@ -181,7 +182,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres_degraded import 
 from ansible_collections.hft.ops.plugins.module_utils._postgres_leases import vacate
 from ansible_collections.hft.ops.plugins.module_utils._postgres_slots import missing_slots, slots_found
 from ansible_collections.hft.ops.plugins.module_utils._postgres_synchronous import SynchronousSet, lsn, parse
-from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import settings_in
+from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import is_standby, settings_in
 from ansible_collections.hft.ops.plugins.module_utils._systemd import Systemctl
 
 # Received is flushed; after a restart without a stream only what was replayed is known.
@@ -194,13 +195,18 @@ SELECT system_identifier::text AS system_identifier, current_setting('synchronou
        coalesce(extract(epoch FROM now() - pg_last_xact_replay_timestamp()), -1)::float8 AS heard_ago_s
 FROM pg_control_system()
 """.replace("@timeline@", TIMELINE)
+# A look for the last record begins a page before what was replayed: the record of a shutdown takes 120 bytes, and it may part at a page.
+# It does not begin before the restartpoint, since the log from there on is still here. From further back it took minutes under load.
 _STREAM = """
-SELECT pg_last_wal_replay_lsn()::text AS replayed, (SELECT redo_lsn FROM pg_control_checkpoint())::text AS restartpoint,
-       EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming
+SELECT pg_last_wal_replay_lsn()::text AS replayed,
+       pg_last_wal_replay_lsn() >= coalesce(pg_last_wal_receive_lsn(), '0/0') AS replayed_all,
+       greatest((SELECT redo_lsn FROM pg_control_checkpoint()), pg_last_wal_replay_lsn() - 8192)::text AS look_from,
+       EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming,
+       current_setting('primary_conninfo') AS conninfo
 """
 _POLL_S = 0.01
-# Older than this, a position lies before the shutdown checkpoint: the last look must find a record after it.
-_LOOK_BACK_S = 1.0
+# Between two looks while the stream is up; each starts pg_waldump.
+_LOOK_AGAIN_S = 0.25
 
 
 class Member:
@@ -238,7 +244,7 @@ class Member:
             cursor.execute(sql)
 
     def restartpoint(self) -> None:
-        """The look for the primary's last record begins there; a primary is done with its promotion."""
+        """Leaves the promotion little to write; a primary is done with its own."""
         self.execute("CHECKPOINT")
 
     # -- detach
@@ -281,18 +287,16 @@ class Member:
     def await_clean_shutdown(self) -> None:
         """Return when the primary has shut down and its last record is here."""
         deadline = time.monotonic() + self.given["wait_s"]
-        looks: list[tuple[float, str]] = []  # the first lies before everything, should the primary be gone already
+        looked = 0.0
         with self.cluster.session() as cursor:
             while True:
                 now, stream = time.monotonic(), rows(cursor, _STREAM)[0]
-                if not looks:
-                    looks.append((now, stream["restartpoint"]))
-                if stream["streaming"]:
-                    looks.append((now, stream["replayed"]))
-                    while len(looks) > 1 and looks[1][0] < now - _LOOK_BACK_S:
-                        looks.pop(0)
-                if not stream["streaming"] and self.last_record(looks[0][1]) == "CHECKPOINT_SHUTDOWN":
-                    return
+                # A giver that is a standby already streams too, so a stream alone speaks for nothing.
+                if stream["replayed_all"] and (not stream["streaming"] or now > looked + _LOOK_AGAIN_S):
+                    looked = now
+                    if (self.last_record(stream["look_from"]) == "CHECKPOINT_SHUTDOWN"
+                            and (not stream["streaming"] or is_standby(stream["conninfo"]))):
+                        return
                 if now > deadline:
                     stands = "up" if stream["streaming"] else "down"
                     raise HostError(f"{self.unit}: the primary did not shut down cleanly within {self.given['wait_s']} s (stream {stands}, "

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import SimpleNamespace
 
 import pytest
@@ -100,3 +101,49 @@ def test_a_stopped_server_is_not_asked() -> None:
 ])
 def test_only_the_last_record_of_the_log_counts(text: tuple, kind: str) -> None:
     assert last_kind([line for line in text if line.startswith("rmgr: ")]) == kind
+
+
+def _look(*, streaming: bool, replayed_all: bool = True) -> dict:
+    return {"streaming": streaming, "replayed_all": replayed_all, "replayed": "0/A0", "look_from": "0/28", "conninfo": "host=db"}
+
+
+@pytest.mark.parametrize(("looks", "records", "giver", "read"), [
+    pytest.param([_look(streaming=False)], ["CHECKPOINT_SHUTDOWN"], False, 1, id="the stream is down"),
+    pytest.param([_look(streaming=False, replayed_all=False), _look(streaming=False)], ["CHECKPOINT_SHUTDOWN"], False, 1,
+                 id="the log is read once all of it is replayed"),
+    pytest.param([_look(streaming=True)], ["CHECKPOINT_SHUTDOWN"], True, 1, id="the giver streams as a standby already"),
+    pytest.param([_look(streaming=True), _look(streaming=False)], ["", "CHECKPOINT_SHUTDOWN"], False, 2, id="not before its last record"),
+])
+def test_a_clean_shutdown_is_seen(monkeypatch: pytest.MonkeyPatch, looks: list, records: list, giver: bool, read: int) -> None:
+    member, asked = _waiting(monkeypatch, looks, records, giver=giver)
+    member.await_clean_shutdown()
+    assert asked == ["0/28"] * read
+
+
+@pytest.mark.parametrize(("look", "record", "stands"), [
+    (_look(streaming=True), "CHECKPOINT_SHUTDOWN", "stream up"),  # the primary runs again, as one
+    (_look(streaming=False), "", "stream down"),
+    (_look(streaming=False, replayed_all=False), "CHECKPOINT_SHUTDOWN", "stream down"),
+])
+def test_what_proves_no_clean_shutdown_promotes_nothing(monkeypatch: pytest.MonkeyPatch, look: dict, record: str, stands: str) -> None:
+    member, _asked = _waiting(monkeypatch, [look], [record], giver=False)
+    with pytest.raises(HostError, match=rf"did not shut down cleanly within 1 s \({stands}, replayed 0/A0\); nothing was promoted"):
+        member.await_clean_shutdown()
+
+
+def _waiting(monkeypatch: pytest.MonkeyPatch, looks: list, records: list, *, giver: bool) -> tuple[Member, list]:
+    """A member whose looks and last records come in this order, the last of each again and again; the clock goes by its sleeps."""
+    clock, asked = SimpleNamespace(now=100.0), []
+    monkeypatch.setattr(pg_promote, "time", SimpleNamespace(monotonic=lambda: clock.now,
+                                                            sleep=lambda s: setattr(clock, "now", clock.now + s)))
+    monkeypatch.setattr(pg_promote, "rows", lambda *_: [looks.pop(0) if len(looks) > 1 else looks[0]])
+    monkeypatch.setattr(pg_promote, "is_standby", lambda _conninfo: giver)
+    member = _member()
+    member.cluster.session = contextlib.nullcontext
+
+    def last_record(start: str) -> str:
+        asked.append(start)
+        return records.pop(0) if len(records) > 1 else records[0]
+
+    member.last_record = last_record
+    return member, asked
