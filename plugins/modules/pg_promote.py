@@ -196,13 +196,16 @@ SELECT system_identifier::text AS system_identifier, current_setting('synchronou
 FROM pg_control_system()
 """.replace("@timeline@", TIMELINE)
 # A look for the last record begins a page before what was replayed: the record of a shutdown takes 120 bytes, and it may part at a page.
-# It does not begin before the restartpoint, since the log from there on is still here. From further back it took minutes under load.
+# It begins in the same segment first, for the end of the one before may be empty: a primary that archives begins a new one for that record.
+# It never begins before the restartpoint, since the log from there on is still here. From further back it took minutes under load.
 _STREAM = """
-SELECT pg_last_wal_replay_lsn()::text AS replayed,
-       pg_last_wal_replay_lsn() >= coalesce(pg_last_wal_receive_lsn(), '0/0') AS replayed_all,
-       greatest((SELECT redo_lsn FROM pg_control_checkpoint()), pg_last_wal_replay_lsn() - 8192)::text AS look_from,
+SELECT replayed::text, replayed >= coalesce(pg_last_wal_receive_lsn(), '0/0') AS replayed_all,
+       ARRAY[greatest(redo_lsn, replayed - 8192, '0/0'::pg_lsn + div(replayed - 1 - '0/0'::pg_lsn, segment) * segment)::text,
+             greatest(redo_lsn, replayed - 8192)::text] AS look_from,
        EXISTS (SELECT 1 FROM pg_stat_wal_receiver WHERE status = 'streaming') AS streaming,
        current_setting('primary_conninfo') AS conninfo
+FROM (SELECT pg_last_wal_replay_lsn() AS replayed, pg_size_bytes(current_setting('wal_segment_size'))::numeric AS segment) here,
+     pg_control_checkpoint()
 """
 _POLL_S = 0.01
 # Between two looks while the stream is up; each starts pg_waldump.
@@ -303,9 +306,10 @@ class Member:
                                     f"replayed {stream['replayed']}); nothing was promoted")
                 time.sleep(_POLL_S)
 
-    def last_record(self, start: str) -> str:
-        """Kind of the last record after a position, where it is the log's own (XLOG); empty for any other."""
-        return last_kind(self.cluster.wal_records(self.run_command, self.outcome["timeline"], start))
+    def last_record(self, starts: list[str]) -> str:
+        """Kind of the last record after the first position that has any, where it is the log's own (XLOG); empty for any other."""
+        found = (self.cluster.wal_records(self.run_command, self.outcome["timeline"], start) for start in dict.fromkeys(starts))
+        return last_kind(next(filter(None, found), []))
 
     def promote(self) -> None:
         begin = time.monotonic()

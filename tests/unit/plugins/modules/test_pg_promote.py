@@ -103,8 +103,21 @@ def test_only_the_last_record_of_the_log_counts(text: tuple, kind: str) -> None:
     assert last_kind([line for line in text if line.startswith("rmgr: ")]) == kind
 
 
+@pytest.mark.parametrize(("log", "kind"), [
+    ({"0/19000000": [_SHUTDOWN], "0/18FFE0A0": []}, "CHECKPOINT_SHUTDOWN"),  # the segment before ends in padding
+    ({"0/19000000": [], "0/18FFE0A0": [_INSERT, _SHUTDOWN]}, "CHECKPOINT_SHUTDOWN"),  # the record began in the segment before
+    ({"0/19000000": [_RUNNING], "0/18FFE0A0": [_SHUTDOWN]}, ""),
+    ({"0/19000000": [], "0/18FFE0A0": []}, ""),
+])
+def test_the_log_is_read_from_its_segment_then_from_the_one_before(log: dict, kind: str) -> None:
+    member = _member()
+    member.cluster.wal_records = lambda _run, _timeline, start: log[start]
+    member.outcome = {"timeline": 2}
+    assert member.last_record(["0/19000000", "0/18FFE0A0"]) == kind
+
+
 def _look(*, streaming: bool, replayed_all: bool = True) -> dict:
-    return {"streaming": streaming, "replayed_all": replayed_all, "replayed": "0/A0", "look_from": "0/28", "conninfo": "host=db"}
+    return {"streaming": streaming, "replayed_all": replayed_all, "replayed": "0/A0", "look_from": ["0/28"], "conninfo": "host=db"}
 
 
 @pytest.mark.parametrize(("looks", "records", "giver", "read"), [
@@ -117,7 +130,7 @@ def _look(*, streaming: bool, replayed_all: bool = True) -> dict:
 def test_a_clean_shutdown_is_seen(monkeypatch: pytest.MonkeyPatch, looks: list, records: list, giver: bool, read: int) -> None:
     member, asked = _waiting(monkeypatch, looks, records, giver=giver)
     member.await_clean_shutdown()
-    assert asked == ["0/28"] * read
+    assert asked == [["0/28"]] * read
 
 
 @pytest.mark.parametrize(("look", "record", "stands"), [
@@ -141,8 +154,8 @@ def _waiting(monkeypatch: pytest.MonkeyPatch, looks: list, records: list, *, giv
     member = _member()
     member.cluster.session = contextlib.nullcontext
 
-    def last_record(start: str) -> str:
-        asked.append(start)
+    def last_record(starts: list) -> str:
+        asked.append(starts)
         return records.pop(0) if len(records) > 1 else records[0]
 
     member.last_record = last_record
