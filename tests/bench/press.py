@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs on an engine's host, with the process id of the engine: presses the kill switch once.
 
-Prints when the request left, and for how long the threads of the engine and this one waited for a core until the answer was there: the
-kernel counts that in the second field of schedstat, whoever else had the core.
+Prints when the request left, and for how long the threads of the engine and this one waited for a core until the answer was there, all
+together and the one that waited longest: the kernel counts that in the second field of schedstat, whoever else had the core.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def main() -> int:
     if not answer.startswith(b"HTTP/1.1 200 "):
         print(f"the kill switch was not latched: {answer.decode(errors='replace')}", file=sys.stderr)
         return 1
-    print(json.dumps({"at_ns": at_ns, "waited_ns": sum(now - before.get(task, 0) for task, now in after.items())}))
+    waited = [now - before.get(task, 0) for task, now in after.items()]
+    print(json.dumps({"at_ns": at_ns, "waited_ns": sum(waited), "waited_most_ns": max(waited)}))
     return 0
 
 
