@@ -52,6 +52,7 @@ def test_a_wish_wins_and_the_primary_itself_is_no_move() -> None:
 
 @pytest.mark.parametrize(("answers", "wanted", "said"), [
     (_cluster(), "p9", "database_to=p9: no such member"),
+    ({}, "", "no host was asked: expected the members of a cluster in the group timescaledb"),
     (_cluster(p1=None), "p1", "p1: is silent"),
     (_cluster(p1=_member("primary", timeline=2)), "", "two primaries: db (timeline 1), p1 (timeline 2)"),
     (_cluster(db={"msg": "down"}), "", "no primary answers"),
