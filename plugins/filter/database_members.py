@@ -89,8 +89,8 @@ class _Refused(Exception):
 def _decision(decide, answers: dict, *wishes: object) -> dict:
     try:
         if not answers:
-            raise _Refused("no host was asked: expected the members of a cluster in the group timescaledb of the inventory (-i), or in the one "
-                           "that -e database_hosts=GROUP names")
+            raise _Refused("no host was asked: expected the members of a cluster in the group timescaledb of the inventory (-i), or in the "
+                           "one that -e database_hosts=GROUP names")
         answered = {host: _answered(one) for host, one in answers.items()}
         found = decide(answered, *wishes)
     except _Refused as refused:
