@@ -63,10 +63,11 @@ class Size:
     commands: int
     kills: int
     orders_per_s: int
+    calm_orders_per_s: int
 
 
-LONG = Size(transfers=200, far=40, peers=5, commands=3, kills=120, orders_per_s=2_000)
-SHORT = Size(transfers=10, far=4, peers=1, commands=1, kills=3, orders_per_s=500)
+LONG = Size(transfers=200, far=40, peers=5, commands=3, kills=120, orders_per_s=2_000, calm_orders_per_s=200)
+SHORT = Size(transfers=10, far=4, peers=1, commands=1, kills=3, orders_per_s=500, calm_orders_per_s=200)
 
 
 class Engines:
@@ -186,6 +187,10 @@ def bench(size: Size, seed: int) -> dict[str, Any]:
         result["rollback_command_s"] = distribution(_commands(size.commands))
         result["peer"] = _peer(size.peers, result["gap_ms"]["p50"])
         result.update(_database(log))
+    # Two cores that carry three databases, two engines and a venue at full load are never free.
+    with _loaded(size.calm_orders_per_s), Engines().reached() as engines:
+        result["killswitch"]["calm"] = {"orders_per_s": size.calm_orders_per_s,
+                                        **kill_switch.summary(_kills(engines, size.kills, chance))}
     return result
 
 
@@ -336,7 +341,8 @@ def missed(result: dict[str, Any]) -> list[str]:
         faults.append(f"only {result['peer']['ratio']} times shorter than the runbook's steps: expected {_PEER_BAR:g}")
     if result["far"]["ratio"] > _FAR_BAR:
         faults.append(f"asked from {_FAR_MS} ms away the gap is {result['far']['ratio']} times as long: expected at most {_FAR_BAR:g}")
-    free, presses = result["killswitch"]["core_free"]["engine_ms"], result["killswitch"]["engine_ms"]["n"]
+    calm = result["killswitch"]["calm"]
+    free, presses = calm["core_free"]["engine_ms"], calm["engine_ms"]["n"]
     if free["n"] < int(_KILL_FREE_SHARE * presses):
         faults.append(f"kill switch: a core was free at {free['n']} of {presses} presses: run it again when nothing else runs here")
     elif free["n"] and free["p99"] > _KILL_BAR_MS:

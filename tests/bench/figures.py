@@ -54,8 +54,10 @@ def _faults(result: dict[str, Any]) -> str:
 
 
 def _kill(found: dict[str, Any]) -> str:
-    free = found["core_free"]["engine_ms"]
-    return f"{_spread(free, 'ms') if free['n'] else 'at none'} with a free core; {_spread(found['engine_ms'], 'ms')}, all"
+    calm = found["calm"]
+    free = calm["core_free"]["engine_ms"]
+    return (f"{_spread(free, 'ms') if free['n'] else 'at none'} with a free core ({calm['orders_per_s']} orders/s a strategy); "
+            f"{_spread(found['engine_ms'], 'ms')}, all of those under the load above")
 
 
 BENCHES = (
