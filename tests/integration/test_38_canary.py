@@ -30,7 +30,8 @@ def _run(*, fails: bool = False, **variables: object) -> str:
 
 
 def _holders() -> dict[str, str]:
-    return {strategy: holder.partition("/")[0] for strategy, holder in sql("SELECT strategy, holder FROM engine_lease")}
+    rows = sql("SELECT strategy, holder FROM engine_lease WHERE strategy LIKE 'mm-%'")
+    return {strategy: holder.partition("/")[0] for strategy, holder in rows}
 
 
 def _asked(query: str) -> float:
@@ -119,8 +120,11 @@ def test_a_shadow_that_decides_otherwise_never_holds_anything(truth: Truth) -> N
     assert sql("SELECT strategy, epoch FROM engine_lease WHERE strategy LIKE 'mm-%' ORDER BY 1") == before
     assert {one["id"] for one in api(_CANARY, "status")["strategies"]} == {_FIRST, _SECOND}
 
+    assert sql("SELECT strategy FROM engine_lease WHERE strategy LIKE 'shadow-%' AND holder IS NOT NULL") == []
+    assert _asked('count(count_over_time(engine_lease_epoch{strategy=~"shadow-.*"}[5m])) or vector(0)') == 0
+
     said = _run(canary_steps=[50], **shadow)
-    assert f"shadow ({_FIRST}, {_SECOND}): pass" in said
+    assert re.search(rf"shadow \(({_FIRST}|{_SECOND}), ({_FIRST}|{_SECOND})\): pass", said), said[-6000:]
     assert _holders()[_FIRST] == _CANARY
     _run(canary_back="the drill is over")
 
@@ -137,6 +141,7 @@ def test_a_good_one_waits_where_nothing_is_known_and_then_reaches_everything(tru
     assert f"{_CANARY} holds 100 % of the strategies" in said
     assert set(_holders().values()) == {_CANARY}
     assert "trades" in _run(canary_to="")  # nothing to do
+    assert "name it: -e canary_to=ENGINE" in _run(canary_to="", canary_back="which of them?", fails=True)
     said = _run(canary_back="the drill is over")
     assert "the drill is over; everything was moved back" in said
     assert set(_holders().values()) == {_BASELINE}
