@@ -124,7 +124,7 @@ def test_a_shadow_that_decides_otherwise_never_holds_anything(truth: Truth) -> N
     assert _asked('count(count_over_time(engine_lease_epoch{strategy=~"shadow-.*"}[5m])) or vector(0)') == 0
 
     said = _run(canary_steps=[50], **shadow)
-    assert re.search(rf"shadow \(({_FIRST}|{_SECOND}), ({_FIRST}|{_SECOND})\): pass", said), said[-6000:]
+    assert f"shadow ({_FIRST}): pass" in said  # what is to come to it in this step
     assert _holders()[_FIRST] == _CANARY
     _run(canary_back="the drill is over")
 
