@@ -31,7 +31,10 @@ def _rotate(token: str, login: str = "", *, end: bool = False, fails: bool = Fal
 
 
 def _answer(host: str, token: str) -> str:
-    return on(host, f"curl -s -o /dev/null -w '%{{http_code}}' -H 'Authorization: Bearer {token}' http://127.0.0.1:8080/api/v1/status")
+    """The engine's status code."""
+    ask = ("import http.client as h; c = h.HTTPConnection('127.0.0.1', 8080, timeout=5); "
+           f"c.request('GET', '/api/v1/status', headers={{'Authorization': 'Bearer {token}'}}); print(c.getresponse().status)")
+    return on(host, f'python3 -c "{ask}"')
 
 
 def _logins() -> set[str]:
