@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 from conftest import on, sql, venue_log
@@ -18,13 +19,26 @@ _ENGINES = ("hft-prod-01", "hft-prod-02")
 _STRATEGY = "mm-btc-usd"
 
 
-def _rotate(token: str, login: str = "", *, end: bool = False, fails: bool = False, **more: object) -> str:
+@pytest.fixture
+def vault(tmp_path: Path) -> Path:
+    """Where an inventory beside the lab's has its variables; they outrank the lab's own."""
+    (tmp_path / "hosts.yml").write_text("all: {}\n")
+    (tmp_path / "group_vars").mkdir()
+    return tmp_path / "group_vars" / "all.yml"
+
+
+def _rotate(vault: Path, token: str, login: str = "", *, end: bool = False, fails: bool = False, **more: object) -> str:
     """Run the playbook with the inventory that wants this token and this login."""
-    wanted: dict[str, object] = {"engine_api_tokens_operate": [token], "secrets_end": end, **more}
+    wanted: dict[str, object] = {"engine_api_tokens_operate": [token], **more}
     if login:
         wanted |= {"engine_database_user": login, "engine_database_password": f"password-of-{login}",
                    "timescaledb_engine_logins": [{"name": login, "password": f"password-of-{login}"}]}
-    done = playbook.run("secrets_rotate", "-e", json.dumps(wanted), record="e2e_secrets", show=False)
+    vault.write_text(json.dumps(wanted))
+    return _run("--inventory", str(vault.parent.parent), "-e", json.dumps({"secrets_end": end}), fails=fails)
+
+
+def _run(*options: str, fails: bool) -> str:
+    done = playbook.run("secrets_rotate", *options, record="e2e_secrets", show=False)
     assert (done.rc != 0) == fails, done.output[-4000:]
     assert "password-of-" not in done.output
     return " ".join(done.output.split())
@@ -48,22 +62,23 @@ def _may_log_in(login: str, password: str) -> str:
 
 
 @pytest.mark.long
-def test_tokens_and_logins_are_rotated_while_trading_goes_on(demo: dict) -> None:
+def test_tokens_and_logins_are_rotated_while_trading_goes_on(demo: dict, vault: Path) -> None:
     former, new = "the-former-token-of-the-lab", "the-newer-token-of-the-lab"
     began = time.time_ns()
-    _rotate(former)
+    assert "given as extra variables" in _run("-e", json.dumps({"engine_api_tokens_operate": [former]}), fails=True)
+    _rotate(vault, former)
     assert {_answer(host, former) for host in _ENGINES} == {"200"}
     assert {_answer(host, "another-token-altogether") for host in _ENGINES} == {"401"}
 
-    assert "does not know all that the inventory has" in _rotate(new, "hft_user_b", end=True, fails=True)
-    assert "expected a name of timescaledb_engine_logins" in _rotate(new, engine_database_user="hft_nobody", fails=True)
+    assert "does not know all that the inventory has" in _rotate(vault, new, "hft_user_b", end=True, fails=True)
+    assert "expected a name of timescaledb_engine_logins" in _rotate(vault, new, engine_database_user="hft_nobody", fails=True)
 
-    _rotate(new, "hft_user_b")
+    _rotate(vault, new, "hft_user_b")
     assert {_answer(host, token) for host in _ENGINES for token in (former, new)} == {"200"}
     assert _logins() == {"hft_user_b"}
     assert sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'hft_user'") == [["t"]]
 
-    _rotate(new, "hft_user_b", end=True)
+    _rotate(vault, new, "hft_user_b", end=True)
     assert {_answer(host, former) for host in _ENGINES} == {"401"}
     assert {_answer(host, new) for host in _ENGINES} == {"200"}
     assert _may_log_in("hft_user_b", "password-of-hft_user_b") == "t"
