@@ -15,8 +15,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from lab import docker_engine, image
-from lab.failure import LabError
+import build_image
 from stage_runner import junit
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -30,13 +29,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=10)
     parser.add_argument("--host", action="store_true")
     arguments = parser.parse_args()
-    try:
-        if not arguments.host:
-            docker_engine.ensure()
-        tag = "" if arguments.host else image.build("bench")
-    except LabError as failure:
-        print(f"ERROR: {failure}", file=sys.stderr)
-        return 1
+    tag = "" if arguments.host else build_image.ready("bench")
     tree = _ROOT / "build" / "fuzz" / ("host" if arguments.host else "image")
     tree.mkdir(parents=True, exist_ok=True)
     steps = [_build(tag, tree)]
@@ -77,11 +70,8 @@ def _fuzz(tag: str, tree: Path, name: str, seconds: int) -> junit.Step:
 
 
 def _run(tag: str, tree: Path, argv: list[str]) -> subprocess.CompletedProcess[str]:
-    if tag:
-        # LeakSanitizer traces the process, which Docker's default profile refuses.
-        argv = ["docker", "run", "--rm", "--init", "--entrypoint", argv[0], "--security-opt", "seccomp=unconfined",
-                "--cap-add", "SYS_PTRACE", "--volume", f"{_ROOT / 'engine'}:/source:ro", "--volume", f"{tree}:/build", tag, *argv[1:]]
-    return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    there = build_image.inside(tag, tree, argv) if tag else argv
+    return subprocess.run(there, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
 
 
 if __name__ == "__main__":

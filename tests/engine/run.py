@@ -14,8 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import docker_engine, image
-from lab.failure import LabError
+import build_image
 from stage_runner import junit
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -49,12 +48,7 @@ _VARIANTS = (
 
 def main() -> int:
     wanted = [variant for variant in _VARIANTS if variant.name in sys.argv[1:] or not sys.argv[1:]]
-    try:
-        docker_engine.ensure()
-        tag = image.build("build")
-    except LabError as failure:
-        print(f"ERROR: {failure}", file=sys.stderr)
-        return 1
+    tag = build_image.ready()
     failed = [variant.name for variant in wanted if not _passes(tag, variant)]
     if failed:
         print(f"ERROR: failed: {', '.join(failed)}", file=sys.stderr)
@@ -91,13 +85,8 @@ def _passes(tag: str, variant: Variant) -> bool:
 
 
 def _in_container(tag: str, tree: Path, variant: Variant, argv: list[str]) -> bool:
-    # ThreadSanitizer turns off address randomisation where it must, and LeakSanitizer traces the process: both are
-    # refused by Docker's default profile.
-    return subprocess.run([
-        "docker", "run", "--rm", "--init", "--entrypoint", argv[0], "--security-opt", "seccomp=unconfined", "--cap-add", "SYS_PTRACE",
-        "--volume", f"{_ROOT / 'engine'}:/source:ro", "--volume", f"{tree}:/build",
-        *[part for setting in variant.environment for part in ("--env", setting)], tag, *argv[1:],
-    ]).returncode == 0
+    environment = [part for setting in variant.environment for part in ("--env", setting)]
+    return subprocess.run(build_image.inside(tag, tree, argv, *environment)).returncode == 0
 
 
 if __name__ == "__main__":

@@ -13,13 +13,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import build_image
 import clang_tidy
-from lab import docker_engine, image
-from lab.failure import LabError
 from stage_runner import junit
 
 _ROOT = Path(__file__).resolve().parents[2]
-_ENGINE = _ROOT / "engine"
 _BUILD = _ROOT / "build" / "engine" / "tidy"
 _OUT = Path(os.environ.get("STAGE_JUNIT", _ROOT / "build" / "junit" / "tidy"))
 _FOLDERS = ("apps", "core", "io", "strategies")
@@ -29,16 +27,11 @@ _PROGRAM = Path(clang_tidy.__file__).parent / "data"
 
 
 def main() -> int:
-    sources = sorted(str(path.relative_to(_ENGINE)) for folder in _FOLDERS for path in (_ENGINE / folder).rglob("*.cpp")
-                     if "example" not in path.parts)
+    sources = sorted(str(path.relative_to(build_image.ENGINE)) for folder in _FOLDERS
+                     for path in (build_image.ENGINE / folder).rglob("*.cpp") if "example" not in path.parts)
     wanted = [source for source in sources if source in sys.argv[1:] or not sys.argv[1:]]
     _BUILD.mkdir(parents=True, exist_ok=True)
-    try:
-        docker_engine.ensure()
-        tag = image.build("build")
-    except LabError as failure:
-        print(f"ERROR: {failure}", file=sys.stderr)
-        return 1
+    tag = build_image.ready()
     if code := _in_container(tag, "cmake", "-S", "/source", "-B", "/build", "-G", "Ninja", "-DHFT_SOURCE_ID=00000000").returncode:
         return code
     with ThreadPoolExecutor(_JOBS) as pool:
@@ -56,9 +49,7 @@ def _look_at(tag: str, source: str) -> junit.Step:
 
 
 def _in_container(tag: str, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["docker", "run", "--rm", "--init", "--entrypoint", argv[0], "--volume", f"{_ENGINE}:/source:ro",
-                           "--volume", f"{_BUILD}:/build", "--volume", f"{_PROGRAM}:/tidy:ro", tag, *argv[1:]],
-                          capture_output=True, text=True)
+    return subprocess.run(build_image.inside(tag, _BUILD, argv, "--volume", f"{_PROGRAM}:/tidy:ro"), capture_output=True, text=True)
 
 
 if __name__ == "__main__":
