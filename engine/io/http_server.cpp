@@ -85,10 +85,11 @@ private:
 template <typename Stream>
 class Session : public std::enable_shared_from_this<Session<Stream>> {
 public:
-    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client) requires std::is_same_v<Stream, Plain>
+    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client)
+        requires std::is_same_v<Stream, Plain>
         : stream_(std::move(socket)), shared_(std::move(shared)), client_(std::move(client)) {}
-    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client,
-            std::shared_ptr<asio::ssl::context> tls) requires std::is_same_v<Stream, Encrypted>
+    Session(Tcp::socket socket, std::shared_ptr<Shared> shared, std::string client, std::shared_ptr<asio::ssl::context> tls)
+        requires std::is_same_v<Stream, Encrypted>
         : tls_(std::move(tls)), stream_(std::move(socket), *tls_), shared_(std::move(shared)), client_(std::move(client)) {}
     ~Session() { shared_->leave(client_); }
     Session(const Session&) = delete;
@@ -98,7 +99,9 @@ public:
         if constexpr (std::is_same_v<Stream, Encrypted>) {
             within(shared_->endpoint.limits.request);
             stream_.async_handshake(asio::ssl::stream_base::server, [self = this->shared_from_this()](beast::error_code error) {
-                if (!error) self->wait_for_request(self->shared_->endpoint.limits.request);
+                if (error) return;
+                self->certificate_ = peer_subject(*self->stream_.native_handle());
+                self->wait_for_request(self->shared_->endpoint.limits.request);
             });
         } else {
             wait_for_request(shared_->endpoint.limits.request);
@@ -143,11 +146,12 @@ private:
         request.body = message.body();
         request.authorization = std::string(message[http::field::authorization]);
         request.client = client_;
+        request.certificate = certificate_;
         const bool keep_alive = message.keep_alive();
         const unsigned version = message.version();
         const HttpEndpoint& endpoint = shared_->endpoint;
         if (endpoint.urgent && endpoint.urgent(request)) return answer(handle(request), keep_alive, version);
-        if (!shared_->rate.take(client_, boot_ns())) return answer(too_many(), keep_alive, version);
+        if (!shared_->rate.take(client_, boot_ns())) return answer(told(request, too_many()), keep_alive, version);
         asio::post(shared_->workers, [self = this->shared_from_this(), request = std::move(request), keep_alive, version] {
             asio::post(self->stream_.get_executor(), [self, response = self->handle(request), keep_alive, version]() mutable {
                 self->answer(std::move(response), keep_alive, version);
@@ -162,12 +166,19 @@ private:
         return refused;
     }
 
-    [[nodiscard]] HttpResponse handle(const HttpRequest& request) const {
+    [[nodiscard]] HttpResponse handle(const HttpRequest& request) const { return told(request, handled(request)); }
+
+    [[nodiscard]] HttpResponse handled(const HttpRequest& request) const {
         try {
             return shared_->endpoint.handler(request);
         } catch (const std::exception& fault) {
             return shared_->refusal(500, fault.what());
         }
+    }
+
+    [[nodiscard]] HttpResponse told(const HttpRequest& request, HttpResponse response) const {
+        if (shared_->endpoint.answered) shared_->endpoint.answered(request, response);
+        return response;
     }
 
     void answer(HttpResponse from, bool keep_alive, unsigned version = 11) {
@@ -202,6 +213,7 @@ private:
     Stream stream_;
     std::shared_ptr<Shared> shared_;
     std::string client_;
+    std::string certificate_;
     beast::flat_buffer buffer_{kMaxHeader + HttpServer::kMaxBody + 4096};
     std::optional<http::request_parser<http::string_body>> parser_;
     http::response<http::string_body> response_;
@@ -287,7 +299,7 @@ private:
     std::vector<std::thread> readers_;
 };
 
-HttpServer::HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned workers)
+HttpServer::HttpServer(std::vector<HttpEndpoint> endpoints, const HttpRefusal& refusal, unsigned workers)
     : impl_(std::make_unique<Impl>(std::move(endpoints), refusal, workers)) {}
 HttpServer::~HttpServer() { impl_->stop(); }
 std::string HttpServer::start() { return impl_->start(); }

@@ -20,6 +20,7 @@ struct HttpRequest {
     std::string body;
     std::string authorization;  // the header, as it came
     std::string client;         // address of the peer
+    std::string certificate{};  // subject of the client certificate, where one was asked for
 };
 
 struct HttpResponse {
@@ -49,6 +50,8 @@ struct HttpEndpoint {
     HttpLimits limits;
     std::optional<TlsFiles> tls;
     std::function<bool(const HttpRequest&)> urgent;  // requests that no rate limit and no other request holds up
+    // Told of every whole request before its answer leaves, by the thread that made the answer.
+    std::function<void(const HttpRequest&, const HttpResponse&)> answered;
 };
 
 // Listeners on a few threads of their own. An answer may take as long as a venue or the database: it is made by a worker, an urgent one
@@ -57,7 +60,7 @@ class HttpServer {
 public:
     static constexpr std::size_t kMaxBody = 64 * 1024;
 
-    HttpServer(std::vector<HttpEndpoint> endpoints, HttpRefusal refusal, unsigned workers);
+    HttpServer(std::vector<HttpEndpoint> endpoints, const HttpRefusal& refusal, unsigned workers);
     ~HttpServer();
     HttpServer(const HttpServer&) = delete;
     HttpServer& operator=(const HttpServer&) = delete;

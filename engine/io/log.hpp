@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <string_view>
 
-#include "io/fd.hpp"
+#include "io/log_file.hpp"
 
 namespace hft {
 
@@ -23,10 +22,8 @@ public:
 
 private:
     std::string component_;
-    std::string directory_;
-    std::mutex mutex_;
-    Fd system_;
-    Fd errors_;
+    LogFile system_;
+    LogFile errors_;
 };
 
 LogLevel log_level(std::string_view name) noexcept;

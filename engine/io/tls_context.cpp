@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "io/tls_context.hpp"
 
+#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 namespace hft {
 
@@ -60,6 +62,16 @@ TlsContext client_tls(const TlsFiles& own) {
                       SSL_CTX_use_PrivateKey_file(context.get(), own.key.c_str(), SSL_FILETYPE_PEM) == 1 &&
                       SSL_CTX_check_private_key(context.get()) == 1;
     return pair ? std::move(context) : nullptr;
+}
+
+std::string peer_subject(const ssl_st& session) {
+    const X509* shown = SSL_get0_peer_certificate(&session);
+    if (shown == nullptr || SSL_get_verify_result(&session) != X509_V_OK) return {};
+    const std::unique_ptr<BIO, decltype(&BIO_free)> text(BIO_new(BIO_s_mem()), &BIO_free);
+    if (text == nullptr || X509_NAME_print_ex(text.get(), X509_get_subject_name(shown), 0, XN_FLAG_RFC2253) < 0) return {};
+    char* begin = nullptr;
+    const long size = BIO_get_mem_data(text.get(), &begin);
+    return size > 0 ? std::string(begin, static_cast<std::size_t>(size)) : std::string();
 }
 
 }  // namespace hft

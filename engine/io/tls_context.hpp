@@ -7,6 +7,7 @@
 #include "io/config_reader.hpp"
 
 struct ssl_ctx_st;
+struct ssl_st;
 
 namespace hft {
 
@@ -27,5 +28,7 @@ TlsContext server_tls(const TlsFiles& files, const std::string& pointer, ConfigE
 // For a client that looks at the server's certificate itself. own: what it shows of itself when asked, nothing where both are empty.
 // Null when TLS is not to be had here or these files are no pair.
 TlsContext client_tls(const TlsFiles& own);
+// Subject of the certificate that the other side has shown and that was verified, as RFC 2253 writes it; empty where there is none.
+std::string peer_subject(const ssl_st& session);
 
 }  // namespace hft

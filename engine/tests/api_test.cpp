@@ -48,6 +48,16 @@ TEST(ApiTokens, EachScopeOpensWhatItShouldAndNothingElse) {
     EXPECT_EQ(check(kKill, Scope::operate), Access::forbidden);
 }
 
+TEST(ApiTokens, ATokenIsNamedByItsScopeAndNeverByItself) {
+    std::vector<std::string> errors;
+    const Tokens known = tokens({{"API_TOKENS_READ", kRead + "," + kOld}, {"API_TOKENS_OPERATE", kOld}}, errors);
+    EXPECT_EQ(known.name("Bearer " + kRead, Scope::read), "read/" + hex(digest(kRead)).substr(0, 8));
+    EXPECT_EQ(known.name("Bearer " + kOld, Scope::operate), "operate/" + hex(digest(kOld)).substr(0, 8)) << "the list that opened it";
+    EXPECT_EQ(known.name("Bearer " + kNew, Scope::read), "");
+    EXPECT_EQ(known.name("", Scope::read), "");
+    EXPECT_EQ(Tokens().name("Bearer " + kRead, Scope::read), "");
+}
+
 TEST(ApiTokens, WrongHeadersAreUnknown) {
     std::vector<std::string> errors;
     const Tokens known = tokens({{"API_TOKENS_READ", kRead}}, errors);

@@ -252,6 +252,22 @@ TEST_F(Console, TokensOverTlsAreTakenFromTheEnvironmentFile) {
     EXPECT_EQ(ctl({"kill", "over", "tls"}), ctl::done) << said_;
     EXPECT_TRUE(said("latched by the engine")) << said_;
     EXPECT_EQ(killswitch()["reason"], "over tls");
+
+    std::ifstream audit(home_ / "log" / "audit.log");
+    std::vector<std::string> seen;
+    for (std::string line; std::getline(audit, line);) {
+        const Json call = Json::parse(line);
+        EXPECT_EQ(call["client"], "127.0.0.1");
+        seen.push_back(call["method"].get<std::string>() + " " + call["path"].get<std::string>() + " " + call["status"].dump() + " " +
+                       call.value("detail", ""));
+        for (const std::string& token : {kRead, kOperate, kKill}) EXPECT_EQ(line.find(token), std::string::npos) << line;
+    }
+    ASSERT_EQ(seen.size(), 6U);
+    EXPECT_EQ(std::vector<std::string>(seen.begin(), seen.begin() + 4),
+              (std::vector<std::string>{"GET /api/v1/status 401 no token", "PUT /api/v1/config 403 wrong scope",
+                                        "POST /api/v1/killswitch 403 wrong scope", "PUT /api/v1/config 200 "}));
+    EXPECT_NE(seen[4].find("PUT /api/v1/config 400 "), std::string::npos) << seen[4];
+    EXPECT_EQ(seen[5], "POST /api/v1/killswitch 200 ");
 }
 
 TEST_F(Console, TheApiIsNotOpenedToOthersWithoutTokens) {

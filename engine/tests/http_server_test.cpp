@@ -7,6 +7,8 @@
 #include <atomic>
 #include <filesystem>
 #include <future>
+#include <mutex>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -146,6 +148,32 @@ TEST_F(HttpServerTest, TooManyRequestsAreToldWhenToComeBackButNotTheKillSwitch) 
     for (int i = 0; i < 20; ++i) EXPECT_EQ(ask("kill").status, 200U);
 }
 
+TEST_F(HttpServerTest, EveryAnswerIsToldBeforeItLeaves) {
+    std::mutex mutex;
+    std::vector<std::string> told;
+    endpoint_.limits.requests_per_s = 1;
+    endpoint_.urgent = [](const HttpRequest& request) { return request.body == "kill"; };
+    endpoint_.handler = [](const HttpRequest& request) {
+        if (request.body == "throw") throw std::runtime_error("a fault");
+        return echo(request);
+    };
+    endpoint_.answered = [&](const HttpRequest& request, const HttpResponse& response) {
+        const std::lock_guard lock(mutex);
+        told.push_back(request.client + " " + request.target + " " + request.body + " " + std::to_string(response.status));
+    };
+    start();
+    const auto asked = [&](const std::string& body) {
+        const std::string line = "127.0.0.1 /path " + body + " " + std::to_string(ask(body).status);
+        const std::lock_guard lock(mutex);
+        EXPECT_EQ(told.back(), line);
+        return line.substr(line.rfind(' ') + 1);
+    };
+    EXPECT_EQ(asked("throw"), "500");
+    EXPECT_EQ(asked("kill"), "200");
+    while (asked("again") != "429") {
+    }
+}
+
 TEST_F(HttpServerTest, TheKillSwitchDoesNotWaitForSlowRequests) {
     std::promise<void> end;
     std::atomic<int> slow{0};
@@ -193,11 +221,14 @@ TEST_F(HttpServerTest, TlsWithItsOwnCertificateAndAfterAReload) {
 TEST_F(HttpServerTest, WithAClientCaNobodyComesInWithoutACertificate) {
     ASSERT_TRUE(write_certificate(path("engine")));
     endpoint_.tls = TlsFiles{path("engine.crt"), path("engine.key"), path("engine.crt")};
+    endpoint_.handler = [](const HttpRequest& request) { return HttpResponse{200, "text/plain", request.certificate, {}}; };
     start();
     ASSERT_TRUE(write_certificate(path("stranger")));
     EXPECT_EQ(ask("{}", path("engine.crt")).status, 0U);
     EXPECT_EQ(ask("{}", path("engine.crt"), {path("stranger.crt"), path("stranger.key"), {}}).status, 0U);
-    EXPECT_EQ(ask("{}", path("engine.crt"), {path("engine.crt"), path("engine.key"), {}}).status, 200U);
+    const HttpAnswer known = ask("{}", path("engine.crt"), {path("engine.crt"), path("engine.key"), {}});
+    EXPECT_EQ(known.status, 200U);
+    EXPECT_EQ(known.body, "CN=engine") << "the handler is told whose certificate it was";
     const HttpAnswer mixed = ask("{}", path("engine.crt"), {path("engine.crt"), path("stranger.key"), {}});
     EXPECT_NE(mixed.error.find("no pair"), std::string::npos) << mixed.error;
 }

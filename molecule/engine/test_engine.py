@@ -102,6 +102,15 @@ def test_release_is_stripped_and_its_symbols_stay_on_the_control_node(host) -> N
     assert sorted(links) == kept
 
 
+def test_calls_that_change_something_are_recorded(host) -> None:
+    host.check_output(f"{_HOME}/bin/hft_ctl standby")
+    log = host.file("/var/log/hft_system/audit.log")
+    assert (log.user, log.mode) == ("hft_user", 0o600)
+    call = json.loads(log.content_string.splitlines()[-1])
+    assert (call["event"], call["client"], call["path"], call["outcome"]) == ("api_call", "127.0.0.1", "/api/v1/config", "done")
+    assert call["request"] == {"role": "standby", "trading_enabled": False}
+
+
 def test_engine_runs_the_release_as_standby(host) -> None:
     assert host.service("hft_system.service").is_enabled
     status = _status(host)

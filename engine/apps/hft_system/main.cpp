@@ -8,6 +8,7 @@
 
 #include "apps/command_line.hpp"
 #include "apps/hft_system/api/api.hpp"
+#include "apps/hft_system/api/audit_log.hpp"
 #include "apps/hft_system/api/routes.hpp"
 #include "apps/hft_system/application.hpp"
 #include "io/http_server.hpp"
@@ -31,7 +32,7 @@ extern "C" void latch_by_signal(int) {
 constexpr Nanos kStateLine = 10 * kSecond;
 
 // Main thread of a running engine: signals, watchdog, what systemd shows.
-void supervise(Application& app, HttpServer& http, Log& log, const sigset_t& signals) {
+void supervise(Application& app, HttpServer& http, Log& log, AuditLog& audit, const sigset_t& signals) {
     const Nanos watchdog = sd_watchdog_interval();
     const timespec wait{0, static_cast<long>(watchdog > 0 ? std::min<Nanos>(100 * kMillisecond, watchdog / 4) : 100 * kMillisecond)};
     bool ready = false;
@@ -45,6 +46,7 @@ void supervise(Application& app, HttpServer& http, Log& log, const sigset_t& sig
         if (kill_signalled.exchange(false)) app.kill_by_signal();
         if (caught == SIGHUP) {
             log.reopen();
+            audit.reopen();
             ConfigErrors errors;
             http.reload_certificates(errors);
             for (const ConfigError& error : errors.all())
@@ -104,6 +106,11 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
     const char* password = std::getenv("DB_PASSWORD");
     if (password == nullptr) log.write(LogLevel::warning, "DB_PASSWORD is not in the environment; trying without a password");
     Application app(config, std::filesystem::absolute(path).string(), password == nullptr ? "" : password, HFT_VERSION, log);
+    AuditLog audit(tokens, app.holder(), [&log](LogLevel level, const std::string& text) { log.write(level, text); });
+    if (std::string error = audit.open(config.log_dir); !error.empty()) {
+        log.write(LogLevel::error, "/engine/log_dir: " + error);
+        return 1;
+    }
     if (std::string error = app.start(); !error.empty()) {
         log.write(LogLevel::error, error);
         return 1;
@@ -117,6 +124,7 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
     api.limits.requests_per_s = config.api.requests_per_s;
     api.tls = config.api.tls;
     api.urgent = urgent;
+    api.answered = [&](const HttpRequest& request, const HttpResponse& response) { audit.write(request, response); };
     HttpEndpoint metrics;
     metrics.address = config.metrics.listen;
     metrics.port = config.metrics.port;
@@ -129,7 +137,7 @@ int run(const EngineConfig& config, const std::string& path, const Tokens& token
         return 1;
     }
     log.write(LogLevel::info, "hft_system " HFT_VERSION " started as " + app.holder());
-    supervise(app, http, log, signals);
+    supervise(app, http, log, audit, signals);
     sd_notify("STOPPING=1\nSTATUS=draining");
     log.write(LogLevel::info, "stopping");
     app.shut_down();

@@ -8,21 +8,16 @@ namespace hft {
 
 namespace {
 
-bool means(std::string_view method, const Route& route) {
-    return method == route.method || (method == "HEAD" && route.method == "GET" && route.scope == Scope::open);
-}
-
 HttpResponse answer(Application& app, const Tokens& tokens, const HttpRequest& request, bool only_open) {
+    const auto offered = [&](const Route& route) { return !only_open || route.scope == Scope::open; };
+    Call call{app, request, {}};
+    if (const Route* route = find_route(request, call.id); route != nullptr && offered(*route)) {
+        const Access access = tokens.check(request.authorization, route->scope);
+        return access == Access::granted ? route->handler(call) : denied(access, route->scope);
+    }
     std::string allow;
     for (const Route& route : routes()) {
-        if (only_open && route.scope != Scope::open) continue;
-        Call call{app, request, {}};
-        if (!fits(route.path, request.target, call.id)) continue;
-        if (means(request.method, route)) {
-            const Access access = tokens.check(request.authorization, route.scope);
-            return access == Access::granted ? route.handler(call) : denied(access, route.scope);
-        }
-        allow += (allow.empty() ? "" : ", ") + std::string(route.method);
+        if (offered(route) && fits(route.path, request.target, call.id)) allow += (allow.empty() ? "" : ", ") + std::string(route.method);
     }
     return allow.empty() ? problem(404, "no such resource: " + request.target) : not_allowed(allow);
 }

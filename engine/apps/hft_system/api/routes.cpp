@@ -42,6 +42,14 @@ const std::vector<Route>& routes() {
     return table;
 }
 
+const Route* find_route(const HttpRequest& request, std::string& id) {
+    for (const Route& route : routes()) {
+        const bool head = request.method == "HEAD" && route.method == "GET" && route.scope == Scope::open;
+        if ((head || request.method == route.method) && fits(route.path, request.target, id)) return &route;
+    }
+    return nullptr;
+}
+
 bool urgent(const HttpRequest& request) {
     return request.method == "POST" && (request.target == "/api/v1/killswitch" || request.target == "/api/v1/fence");
 }

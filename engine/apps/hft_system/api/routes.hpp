@@ -20,6 +20,9 @@ struct Route {
 // Everything engine/openapi.yaml describes, one line each.
 const std::vector<Route>& routes();
 
+// The route of a request, id being what stands for {id}; null when there is none. HEAD asks as GET does where no token is asked for.
+const Route* find_route(const HttpRequest& request, std::string& id);
+
 // The switch that stops everything is pulled whatever else the client has asked before.
 bool urgent(const HttpRequest& request);
 

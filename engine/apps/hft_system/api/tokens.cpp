@@ -9,6 +9,8 @@ namespace hft {
 namespace {
 
 constexpr std::string_view kBearer = "bearer ";
+// Enough to tell a firm's tokens apart, far too few to find one by.
+constexpr std::size_t kNameDigits = 8;
 
 bool is_bearer(std::string_view authorization) {
     return authorization.size() > kBearer.size() &&
@@ -80,6 +82,18 @@ Access Tokens::check(std::string_view authorization, Scope wanted) const {
     }
     if (granted) return Access::granted;
     return known ? Access::forbidden : Access::unknown;
+}
+
+std::string Tokens::name(std::string_view authorization, Scope wanted) const {
+    if (!is_bearer(authorization)) return {};
+    const Digest given = digest(authorization.substr(kBearer.size()));
+    std::string found;
+    for (const Token& token : tokens_) {
+        // One that stands in two lists is named by the one that opened this.
+        if (same(given, token.digest) && (found.empty() || allows(token.scope, wanted)))
+            found = std::string(to_text(token.scope)) + "/" + hex(token.digest).substr(0, kNameDigits);
+    }
+    return found;
 }
 
 }  // namespace hft

@@ -30,6 +30,8 @@ public:
     // Without tokens everything is granted; main.cpp lets that happen on loopback alone.
     [[nodiscard]] bool empty() const noexcept { return tokens_.empty(); }
     [[nodiscard]] Access check(std::string_view authorization, Scope wanted) const;
+    // What a record says in place of the token: its scope and the first digits of its SHA-256. Empty for one that is not known.
+    [[nodiscard]] std::string name(std::string_view authorization, Scope wanted) const;
 
 private:
     struct Token {
