@@ -19,6 +19,7 @@ from typing import Any
 
 _ROOT = Path(__file__).resolve().parent.parent
 _BIN = Path(sys.executable).parent
+_BILL = "bill_of_materials.json"
 _INSTALL = Path(__file__).parent / "install.sh"
 
 
@@ -38,7 +39,7 @@ def main() -> int:
     (folder / "requirements.txt").write_text(f"{core}\n")
     _run(_BIN / "pip", "download", "--quiet", "--only-binary", ":all:", "--dest", folder / "wheels", core, cwd=folder)
     shutil.copy(_INSTALL, folder)
-    (folder / "bill_of_materials.json").write_text(json.dumps(_bill(folder), indent=2) + "\n")
+    (folder / _BILL).write_text(json.dumps(_bill(folder), indent=2) + "\n")
     (folder / "SHA256SUMS").write_text("".join(f"{_sha256(path)}  {path.relative_to(folder)}\n" for path in _files(folder)))
     if args.sign:
         _sign(folder / "SHA256SUMS", args.sign)
@@ -67,11 +68,22 @@ def _sha256(path: Path) -> str:
 
 
 def _bill(folder: Path) -> dict[str, Any]:
-    """CycloneDX 1.5: one component for each archive."""
+    """CycloneDX 1.5: one component for each archive, with those of a release as its own bill of materials names them."""
     kinds = {".whl": "library", ".gz": "application"}
     components = [{"type": kinds[path.suffix], "name": path.name, "version": path.name.split("-")[1] if path.suffix == ".whl" else "",
-                   "hashes": [{"alg": "SHA-256", "content": _sha256(path)}]} for path in _files(folder) if path.suffix in kinds]
+                   "hashes": [{"alg": "SHA-256", "content": _sha256(path)}], **_parts(path)}
+                  for path in _files(folder) if path.suffix in kinds]
     return {"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1, "components": components}
+
+
+def _parts(archive: Path) -> dict[str, Any]:
+    """What is in a release, where it says so; nothing for what is no release."""
+    if archive.parent.name != "releases" or not tarfile.is_tarfile(archive):
+        return {}
+    with tarfile.open(archive) as tar:
+        found = next((member for member in tar if member.isreg() and member.name.split("/")[1:] == [_BILL]), None)
+        content = tar.extractfile(found) if found else None
+        return {"components": json.load(content)["components"]} if content else {}
 
 
 def _sign(path: Path, key: str) -> None:

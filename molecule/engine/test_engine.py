@@ -102,6 +102,18 @@ def test_release_is_stripped_and_its_symbols_stay_on_the_control_node(host) -> N
     assert sorted(links) == kept
 
 
+def test_bill_of_materials_names_every_library_that_is_loaded_here(host) -> None:
+    release = f"{_HOME}/releases/{_status(host)['version']}"
+    bill = json.loads(host.file(f"{release}/bill_of_materials.json").content_string)
+    assert bill["metadata"]["component"] == {"type": "application", "name": "hft_system", "version": _status(host)["version"]}
+    named = {one["value"] for component in bill["components"] for one in component["properties"] if one["name"] == "hft.ops:file"}
+    loaded = re.findall(r"([^\s/]+) \(0x", host.check_output(f"find {release}/bin {release}/lib -type f -exec ldd {{}} +"))
+    assert set(loaded) - {"linux-vdso.so.1"} <= named
+    used = {component["name"]: [one["value"] for one in component["properties"] if one["name"] == "hft.ops:use"]
+            for component in bill["components"]}
+    assert (used["libpq5"], used["nlohmann-json3-dev"]) == (["shared"], ["headers"])
+
+
 def test_calls_that_change_something_are_recorded(host) -> None:
     host.check_output(f"{_HOME}/bin/hft_ctl standby")
     log = host.file("/var/log/hft_system/audit.log")

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from ansible_collections.hft.ops.plugins.module_utils._elf import BEGINNING, build_id, is_elf
+from ansible_collections.hft.ops.plugins.module_utils._elf import BEGINNING, build_id, elf_files
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 _END = "-dbgsym.tar.gz"
@@ -25,7 +25,7 @@ def beside(archive: str) -> str:
 def separate(folder: str, into: str, run: Callable[[list[str]], object]) -> None:
     """Strip every program and library below folder; their symbols go below into. run: runs a command, raises where it failed."""
     os.makedirs(into)
-    for path in _elf_files(folder):
+    for path in elf_files(folder):
         with open(path, "rb") as content:
             found = build_id(content.read(BEGINNING))
         if found is None:
@@ -68,13 +68,3 @@ def orphans(release_dir: str) -> list[str]:
     """Archives of debug symbols, and the sums beside them, whose release archive is gone."""
     gone = [one for one in archives(release_dir) if not os.path.exists(f"{one[:-len(_END)]}.tar.gz")]
     return [path for one in gone for path in (one, f"{one}.sha256") if os.path.exists(path)]
-
-
-def _elf_files(folder: str) -> Iterator[str]:
-    for where, folders, names in os.walk(folder):
-        folders.sort()
-        for path in (os.path.join(where, name) for name in sorted(names)):
-            if not os.path.islink(path):
-                with open(path, "rb") as content:
-                    if is_elf(content.read(64)):
-                        yield path

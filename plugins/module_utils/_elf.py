@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -26,6 +27,17 @@ class Segment(NamedTuple):
 
 def is_elf(beginning: bytes) -> bool:
     return beginning[:6] == b"\x7fELF\x02\x01" and len(beginning) >= 64
+
+
+def elf_files(folder: str) -> Iterator[str]:
+    """Every such file below a directory, in the order of their names; links are not followed."""
+    for where, folders, names in os.walk(folder):
+        folders.sort()
+        for path in (os.path.join(where, name) for name in sorted(names)):
+            if not os.path.islink(path):
+                with open(path, "rb") as content:
+                    if is_elf(content.read(64)):
+                        yield path
 
 
 def segments(beginning: bytes) -> list[Segment]:

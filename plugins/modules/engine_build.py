@@ -15,6 +15,8 @@ description:
   - The archive appears on the control node by one rename, after everything else succeeded.
   - Programs and strategy libraries in it are stripped. Their debug symbols come in an archive of their own beside it,
     C(program-version-dbgsym.tar.gz), as C(lib/debug/.build-id/ab/cdef….debug), where gdb looks with C(set debug-file-directory).
+  - C(bill_of_materials.json) in it (CycloneDX) names every package of the build host that is loaded by, linked into or compiled into its
+    programs, with version and package URL. It is under the sum and the signature of the archive.
   - Debug symbols whose release archive was removed go at the next build.
   - Call it only when M(hft.ops.engine_source) says that the release is not there.
 author: hft.ops contributors (@hft-ops)
@@ -98,6 +100,7 @@ import subprocess
 import time
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hft.ops.plugins.module_utils._bill_of_materials import write as write_bill
 from ansible_collections.hft.ops.plugins.module_utils._debug_symbols import beside, separate
 from ansible_collections.hft.ops.plugins.module_utils._engine_archive import pack, sha256_of, unpack
 from ansible_collections.hft.ops.plugins.module_utils._engine_source import EXCLUDE, PROGRAM
@@ -162,6 +165,7 @@ def build(wanted: dict) -> dict:
     for name, argv in steps.items():
         seconds[name] = run(name, argv)
     separate(stage, symbols, lambda argv: run("debug symbols", argv))
+    write_bill(stage, tree, PROGRAM, wanted["version"], own=(source,))
     archive = os.path.join(wanted["build_dir"], f"{top}.tar.gz")
     # After its symbols were taken: what runs here is what the hosts get.
     _refuse_other_version(os.path.join(stage, "bin", PROGRAM), wanted["version"])

@@ -14,7 +14,7 @@ import pytest
 
 from lab.paths import ROOT
 
-_RELEASE = b"a release of an engine"
+_PART = {"type": "library", "name": "libpq5", "version": "17.6-0+deb13u1"}
 
 
 def _run(*argv: str | Path, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -38,7 +38,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def archive(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
-    (folder / "engine.tar.gz").write_bytes(_RELEASE)
+    (folder / "bill_of_materials.json").write_text(json.dumps({"bomFormat": "CycloneDX", "components": [_PART]}))
+    with tarfile.open(folder / "engine.tar.gz", "w:gz") as tar:
+        tar.add(folder / "bill_of_materials.json", "hft_system-0.1.0+0a1b2c3d/bill_of_materials.json")
     done = _run(sys.executable, ROOT / "bundle", "--release", folder / "engine.tar.gz", "--sign", "bundle@example.com", "--out", folder,
                 cwd=folder, GNUPGHOME=str(keys))
     assert done.returncode == 0, done.stderr
@@ -52,13 +54,13 @@ def bundle(archive: Path, tmp_path: Path) -> Path:
     return tmp_path / "hft-ops-bundle"
 
 
-def test_a_control_node_comes_of_it_without_an_index(bundle: Path, keys: Path, tmp_path: Path) -> None:
+def test_a_control_node_comes_of_it_without_an_index(bundle: Path, archive: Path, keys: Path, tmp_path: Path) -> None:
     done = _run(bundle / "install.sh", tmp_path / "node", keys / "ring.gpg", cwd=tmp_path, PIP_CONFIG_FILE="/dev/null", GNUPGHOME=str(keys))
     assert done.returncode == 0, done.stdout + done.stderr
     seen = _run(tmp_path / "node/venv/bin/ansible-playbook", "hft.ops.site", "--syntax-check", "-i", "localhost,", cwd=tmp_path,
                 ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "node/collections"))
     assert seen.returncode == 0, seen.stderr
-    assert (bundle / "releases/engine.tar.gz").read_bytes() == _RELEASE
+    assert (bundle / "releases/engine.tar.gz").read_bytes() == (archive.parent / "engine.tar.gz").read_bytes()
 
 
 def test_the_bill_names_every_archive_with_its_sum(bundle: Path) -> None:
@@ -67,6 +69,8 @@ def test_the_bill_names_every_archive_with_its_sum(bundle: Path) -> None:
     sums = {line.split("  ")[1].rpartition("/")[2]: line.split("  ")[0] for line in (bundle / "SHA256SUMS").read_text().splitlines()}
     assert {name for name in sums if name.endswith((".whl", ".tar.gz"))} == set(named)
     assert all(sums[name] == digest for name, digest in named.items())
+    assert {component["name"]: component["components"] for component in bill["components"] if "components" in component} == {
+        "engine.tar.gz": [_PART]}
 
 
 @pytest.mark.parametrize(("change", "said"), [

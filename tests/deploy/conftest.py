@@ -88,15 +88,24 @@ def validators() -> Path:
     return place / "bin"
 
 
+def in_build_tree(*argv: str) -> str:
+    """What a command prints in the image of the build host, where stage engine compiled; the collection's own code is in its path."""
+    done = subprocess.run(["docker", "run", "--rm", "--entrypoint", argv[0], "--volume", f"{ROOT / 'engine'}:/source:ro", "--volume",
+                           f"{_TREE}:/build", "--volume", f"{ROOT / 'plugins'}:/collection/ansible_collections/hft/ops/plugins:ro", "--env",
+                           "PYTHONPATH=/collection", "--env", "PYTHONDONTWRITEBYTECODE=1", "--user", f"{os.getuid()}:{os.getgid()}",
+                           image.build("build"), *argv[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"stage engine compiles it: {done.stderr[-2000:]}"
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The release archive of what stage engine compiled, stripped as engine_build strips it."""
+    """The release archive of what stage engine compiled, stripped and with its bill of materials as engine_build leaves it."""
     stage = _TREE / "stage"
     shutil.rmtree(stage, ignore_errors=True)
-    done = subprocess.run(["docker", "run", "--rm", "--entrypoint", "cmake", "--volume", f"{ROOT / 'engine'}:/source:ro", "--volume",
-                           f"{_TREE}:/build", "--user", f"{os.getuid()}:{os.getgid()}", image.build("build"), "--install", "/build",
-                           "--prefix", "/build/stage", "--strip"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"stage engine compiles it: {done.stderr[-2000:]}"
+    in_build_tree("cmake", "--install", "/build", "--prefix", "/build/stage", "--strip")
+    in_build_tree("python3", "-c", "from ansible_collections.hft.ops.plugins.module_utils._bill_of_materials import write; "
+                  "write('/build/stage', '/build', 'hft_system', '0.1.0+00000000', ('/source',))")
     archive = tmp_path_factory.mktemp("release") / "release.tar.gz"
     pack(str(stage), "hft_system-0.1.0+00000000", str(archive))
     return archive
