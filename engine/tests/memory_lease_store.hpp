@@ -38,6 +38,7 @@ public:
     std::atomic<bool> lose_write{false};  // writes do not happen, and nobody is told
     std::string refuse_rehearsal;         // what the server says to a handover that is only tried
     std::condition_variable handed;
+    std::uint64_t notifications = 0;
     std::function<void()> on_handover;     // called as a handover is sent: a fault from then on
     std::function<void()> on_settle;       // called as the giver asks whether it stands
     std::atomic<bool> lose_accept{false};  // the taker's claim does not happen, and nobody is told
@@ -53,6 +54,8 @@ public:
         } else if (!connected_) {
             connected_ = true;
             ++session_;
+            const std::lock_guard lock(rows_.mutex);
+            heard_ = rows_.notifications;
         }
         return session();
     }
@@ -210,6 +213,7 @@ public:
                 reply.rows.push_back({item.strategy, s.row, item.state, false});
             }
             rows_.transfers[id] = {true, true, to, false};
+            ++rows_.notifications;
             rows_.handed.notify_all();
             return true;
         });
@@ -278,8 +282,11 @@ public:
     }
     HandedRead wait_handover(const std::string& id, const std::string& holder, Nanos limit) override {
         {
+            // One that came while nobody waited is kept, as the connection to PostgreSQL keeps it.
             std::unique_lock lock(rows_.mutex);
-            if (rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit)) == std::cv_status::timeout) return {};
+            const auto told = [&] { return rows_.notifications != heard_; };
+            if (!rows_.handed.wait_for(lock, std::chrono::nanoseconds(limit), told)) return {};
+            heard_ = rows_.notifications;
         }
         HandedRead told = handed(id, holder);
         for (HandedRow& row : told.rows) row.told = true;
@@ -347,6 +354,7 @@ private:
     MemoryRows& rows_;
     bool connected_ = false;
     std::uint64_t session_ = 0;
+    std::uint64_t heard_ = 0;
 };
 
 }  // namespace hft::test
