@@ -342,11 +342,14 @@ def missed(result: dict[str, Any]) -> list[str]:
     if result["far"]["ratio"] > _FAR_BAR:
         faults.append(f"asked from {_FAR_MS} ms away the gap is {result['far']['ratio']} times as long: expected at most {_FAR_BAR:g}")
     calm = result["killswitch"]["calm"]
-    free, presses = calm["core_free"]["engine_ms"], calm["engine_ms"]["n"]
-    if free["n"] < int(_KILL_FREE_SHARE * presses):
-        faults.append(f"kill switch: a core was free at {free['n']} of {presses} presses: run it again when nothing else runs here")
-    elif free["n"] and free["p99"] > _KILL_BAR_MS:
-        faults.append(f"kill switch with a free core p99 {free['p99']} ms: expected at most {_KILL_BAR_MS:g}")
+    free, presses = calm["core_free"]["engine_ms"], calm["engine_ms"]
+    # Where all presses keep it, those with a free core do.
+    if presses["p99"] > _KILL_BAR_MS:
+        if free["n"] < int(_KILL_FREE_SHARE * presses["n"]):
+            faults.append(f"kill switch p99 {presses['p99']} ms, and a core was free at {free['n']} of {presses['n']} presses: run it again "
+                          "when nothing else runs here")
+        elif free["p99"] > _KILL_BAR_MS:
+            faults.append(f"kill switch with a free core p99 {free['p99']} ms: expected at most {_KILL_BAR_MS:g}")
     if result["killswitch"]["play_ms"]["max"] > _KILL_PLAY_BAR_MS:
         faults.append(f"killswitch.yml: last order {result['killswitch']['play_ms']['max']} ms after it began: expected at most "
                       f"{_KILL_PLAY_BAR_MS:g}")
