@@ -346,8 +346,8 @@ def missed(result: dict[str, Any]) -> list[str]:
     # Where all presses keep it, those with a free core do.
     if presses["p99"] > _KILL_BAR_MS:
         if free["n"] < int(_KILL_FREE_SHARE * presses["n"]):
-            faults.append(f"kill switch p99 {presses['p99']} ms, and a core was free at {free['n']} of {presses['n']} presses: run it again "
-                          "when nothing else runs here")
+            faults.append(f"kill switch p99 {presses['p99']} ms, and a core was free at {free['n']} of {presses['n']} presses: run it "
+                          "again when nothing else runs here")
         elif free["p99"] > _KILL_BAR_MS:
             faults.append(f"kill switch with a free core p99 {free['p99']} ms: expected at most {_KILL_BAR_MS:g}")
     if result["killswitch"]["play_ms"]["max"] > _KILL_PLAY_BAR_MS:
