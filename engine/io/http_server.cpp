@@ -150,8 +150,16 @@ private:
         const bool keep_alive = message.keep_alive();
         const unsigned version = message.version();
         const HttpEndpoint& endpoint = shared_->endpoint;
-        if (endpoint.urgent && endpoint.urgent(request)) return answer(handle(request), keep_alive, version);
-        if (!shared_->rate.take(client_, boot_ns())) return answer(told(request, too_many()), keep_alive, version);
+        if (endpoint.urgent && endpoint.urgent(request)) {
+            const HttpResponse response = handled(request);
+            asio::post(shared_->workers, [self = this->shared_from_this(), request, response] { self->tell(request, response); });
+            return answer(response, keep_alive, version);
+        }
+        if (!shared_->rate.take(client_, boot_ns())) {
+            const HttpResponse response = too_many();
+            tell(request, response);
+            return answer(response, keep_alive, version);
+        }
         asio::post(shared_->workers, [self = this->shared_from_this(), request = std::move(request), keep_alive, version] {
             asio::post(self->stream_.get_executor(), [self, response = self->handle(request), keep_alive, version]() mutable {
                 self->answer(std::move(response), keep_alive, version);
@@ -166,7 +174,11 @@ private:
         return refused;
     }
 
-    [[nodiscard]] HttpResponse handle(const HttpRequest& request) const { return told(request, handled(request)); }
+    [[nodiscard]] HttpResponse handle(const HttpRequest& request) const {
+        HttpResponse response = handled(request);
+        tell(request, response);
+        return response;
+    }
 
     [[nodiscard]] HttpResponse handled(const HttpRequest& request) const {
         try {
@@ -176,9 +188,8 @@ private:
         }
     }
 
-    [[nodiscard]] HttpResponse told(const HttpRequest& request, HttpResponse response) const {
+    void tell(const HttpRequest& request, const HttpResponse& response) const {
         if (shared_->endpoint.answered) shared_->endpoint.answered(request, response);
-        return response;
     }
 
     void answer(HttpResponse from, bool keep_alive, unsigned version = 11) {

@@ -50,7 +50,8 @@ struct HttpEndpoint {
     HttpLimits limits;
     std::optional<TlsFiles> tls;
     std::function<bool(const HttpRequest&)> urgent;  // requests that no rate limit and no other request holds up
-    // Told of every whole request before its answer leaves, by the thread that made the answer.
+    // Told of every whole request by a worker, before its answer leaves; of an urgent one at any time, since a disk that hangs under a
+    // record must not hold that up. By the thread that read it where it came too often.
     std::function<void(const HttpRequest&, const HttpResponse&)> answered;
 };
 
