@@ -152,7 +152,10 @@ def _decide_start(status: dict, silent: dict, holders: list, wanted: str) -> tup
     others = [host for host in holders if host != wanted]
     if others and wanted:
         rows = "; ".join(f"{one['id']} is held by {one['holder']} (epoch {one['epoch']})" for one in status[others[0]]["strategies"])
-        raise _Refused(f"{wanted}: cannot be started, {rows}; stop it first (-e trading_action=stop)")
+        # It lost the right, by a row that was latched perhaps, and its name stays in the row until somebody claims it.
+        trades = any(one["trading"] for one in status[others[0]]["strategies"])
+        there = "" if trades else f"{others[0]} does not trade any more: start it there, or "
+        raise _Refused(f"{wanted}: cannot be started, {rows}; {there}stop it first (-e trading_action=stop)")
     if not holders and not wanted:
         raise _Refused(f"trading_engine: required, because nobody holds the lease; one of {', '.join(sorted(status)) or 'none answers'}")
     target = wanted or holders[0]

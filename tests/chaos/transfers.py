@@ -236,11 +236,18 @@ def _settle(scene: Scene, case: Case) -> list[str]:
         if any(map(_trades, _ENGINES)):
             return ["an engine trades with the kill switch latched"]
         playbook.must("killswitch_clear", "-e", "killswitch_reason=chaos is over", record="chaos_clear", show=False)
-    started = playbook.run("trading", "-e", "trading_action=start", "-e", f"trading_engine={scene.taker}", record="chaos_start", show=False)
+    started = _started(scene.taker)
+    if started.rc != 0 and "stop it first" in _reason(started.output):
+        playbook.must("trading", "-e", "trading_action=stop", record="chaos_stop", show=False)
+        started = _started(scene.taker)
     if started.rc != 0:
         holder = next((host for host in _ENGINES if _trades(host)), None)
         return [] if holder else [f"no way back to trading: {_reason(started.output)}"]
     return [late] if (late := _until("one engine trades", 20, lambda: sum(map(_trades, _ENGINES)) == 1)) else []
+
+
+def _started(host: str) -> playbook.Run:
+    return playbook.run("trading", "-e", "trading_action=start", "-e", f"trading_engine={host}", record="chaos_start", show=False)
 
 
 def _reason(output: str) -> str:

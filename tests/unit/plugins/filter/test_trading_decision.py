@@ -41,6 +41,15 @@ def test_decision(engines: dict, action: str, wanted: str, act: list) -> None:
     assert decision["engines"] == {host: [] for host in act}
 
 
+@pytest.mark.parametrize(("role", "words"), [
+    ("primary", "mm is held by e1/aa (epoch 4); stop it first"),
+    ("standby", "mm is held by e1/aa (epoch 4); e1 does not trade any more: start it there, or stop it first"),
+])
+def test_another_engine_is_not_started_beside_the_holder(role: str, words: str) -> None:
+    engines = {"e1": _info("e1", "e1/aa", role), "e2": _info("e2", "e1/aa")}
+    assert trading_decision(engines, "start", "e2")["error"].startswith(f"e2: cannot be started, {words}")
+
+
 def _split() -> dict:
     """e1 holds and runs mm, e2 holds arb, nobody holds mom."""
     def has(name: str, **holder: str | None) -> dict:
