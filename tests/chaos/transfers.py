@@ -237,7 +237,7 @@ def _settle(scene: Scene, case: Case) -> list[str]:
             return ["an engine trades with the kill switch latched"]
         playbook.must("killswitch_clear", "-e", "killswitch_reason=chaos is over", record="chaos_clear", show=False)
     started = _started(scene.taker)
-    if started.rc != 0 and "stop it first" in _reason(started.output):
+    if started.rc != 0 and "stop it first" in " ".join(started.output.split()):  # a message is folded
         playbook.must("trading", "-e", "trading_action=stop", record="chaos_stop", show=False)
         started = _started(scene.taker)
     if started.rc != 0:
