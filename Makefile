@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs eda quality tidy secrets bundle clean
+.PHONY: help setup demo lab-up lab-down lab-regions lab-regions-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs eda quality tidy secrets bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -34,6 +34,12 @@ lab-up: setup   ## the lab's hosts alone
 
 lab-down: setup ## remove the lab's hosts, their disks and their network
 	@$(RUN) $(PYTHON) -m lab down
+
+lab-regions: setup ## NY4, LD5, TY3 and a recovery site with an ocean between them, each region trading on its own database
+	@$(RUN) $(PYTHON) -m lab.regions
+
+lab-regions-down: setup ## remove these hosts, their disks, their network and the ocean
+	@$(RUN) $(PYTHON) -m lab --inventory inventories/lab_regions down
 
 vm-up: setup    ## a virtual host of its own kernel and boot loader, for what a container cannot prove
 	@$(RUN) $(PYTHON) -m lab.vm up
@@ -140,6 +146,6 @@ tidy: $(QUALITY)/.ready ## clang-tidy on the engine, by engine/.clang-tidy
 bundle: setup   ## for a control node without the internet: make bundle RELEASE=build/releases/… SIGN=KEY
 	@$(RUN) $(PYTHON) bundle $(if $(RELEASE),--release "$(RELEASE)") $(if $(SIGN),--sign "$(SIGN)")
 
-clean: lab-down ## lab-down, and everything that was built
+clean: lab-down lab-regions-down ## lab-down, and everything that was built
 	docker volume rm --force hft_ops_lab_compiled
 	rm -rf build .lab

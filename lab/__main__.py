@@ -24,7 +24,7 @@ def up(where: Path, names: list[str], progress: Progress) -> None:
         for target in sorted({host.image for host in wanted}):
             image.build(target)
     with progress.phase("hosts", f"{len(wanted)} hosts on {network.subnet}: {' '.join(host.name for host in wanted)}"):
-        credentials.ensure()
+        credentials.ensure(where)
         hosts.up(network, wanted)
 
 

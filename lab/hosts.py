@@ -12,7 +12,8 @@ import time
 from lab import image, ssh_keys
 from lab.command import run, succeeds
 from lab.failure import LabError
-from lab.inventory import Host, Network
+from lab.inventory import Host, Network, Ocean
+from lab.paths import ROOT
 
 _LABEL = "hft.ops.lab"
 _KEY_LABEL = "hft.ops.lab.key"
@@ -29,6 +30,9 @@ def up(network: Network, hosts: list[Host]) -> None:
     _network_up(network)
     ssh_keys.control()
     ssh_keys.pin({host.name: host.address for host in hosts})
+    ssh_keys.pin({host.name: host.reached_at for host in hosts})
+    if network.ocean:
+        _ocean_up(network, network.ocean)
     for host in hosts:
         _host_up(network, host)
     for host in hosts:
@@ -73,8 +77,22 @@ def _create(network: Network, host: Host) -> None:
         "--label", f"{_KEY_LABEL}={ssh_keys.fingerprint()}",
         "--network", network.name, "--ip", host.address, "--tmpfs", "/run:exec,mode=755", "--tmpfs", "/run/lock",
         "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--shm-size", "256m",
+        *(f"--add-host={name}:{address}" for name, address in host.routes.items()),
         *capabilities, *volumes, image.build(host.image), fix=_FIX)
     run("docker", "cp", "-", f"{host.name}:/", stdin=_identity(host), fix=_FIX)
+
+
+def _ocean_up(network: Network, ocean: Ocean) -> None:
+    if succeeds("docker", "container", "inspect", ocean.name):
+        if json.loads(run("docker", "inspect", ocean.name, fix=_FIX))[0]["State"]["Running"]:
+            return
+        run("docker", "rm", "--force", ocean.name, fix=_FIX)  # it holds nothing but the connections that went through it
+    links = [f"{link.to}={link.address}={link.at}={link.round_trip_ms}" for link in ocean.links]
+    run("docker", "create", "--name", ocean.name, "--label", f"{_LABEL}={network.name}", "--network", network.name, "--ip", ocean.address,
+        "--cap-add", "NET_ADMIN", "--entrypoint", "python3", image.build("host"), "/opt/ocean.py", *links, fix=_FIX)
+    for name in ("ocean.py", "relay.py"):
+        run("docker", "cp", str(ROOT / "lab" / name), f"{ocean.name}:/opt/{name}", fix=_FIX)
+    run("docker", "start", ocean.name, fix=_FIX)
 
 
 def _identity(host: Host) -> bytes:
@@ -101,7 +119,7 @@ def _wait_for_ssh(host: Host) -> None:
     deadline = time.monotonic() + _BOOT_TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            with socket.create_connection((host.address, 22), timeout=2) as banner:
+            with socket.create_connection((host.reached_at, 22), timeout=2) as banner:
                 if banner.recv(4) == b"SSH-":
                     return
         except OSError:

@@ -18,6 +18,7 @@ _ROLES = sorted(folder.name for folder in (_ROOT / "roles").iterdir() if (folder
 _PLACES = {
     "scenario": ("molecule",),
     "lab": ("tests/integration", "tests/chaos", "lab", "inventories/lab"),
+    "lab of regions": ("tests/regions_lab", "inventories/lab_regions"),
     "virtual host": ("tests/vm",),
     "other project": ("tests/consumer",),
     "containers of Debian 12": ("tests/hosts",),
@@ -31,10 +32,10 @@ _HEADER = """\
 
 Made of what the tests run by `tests/gates/support_page.py`; a gate holds this page against them. **Proven** is what a test
 does on real hosts: a *scenario* (check on a bare host, the run, a second run that changes nothing, what the host itself says
-afterwards), the *lab* (five hosts that trade on the paper venue), a *virtual host* with a kernel and a boot loader of its own,
-*containers of Debian 12*, *engines in containers* with bare hosts before them, *another project* that has nothing but
-the built archive, and the *rulebook* behind a real Alertmanager, with engines that are played. A playbook that is a part of another
-is proven with it.
+afterwards), the *lab* (five hosts that trade on the paper venue), the *lab of regions* (three and a recovery site, an ocean
+between them), a *virtual host* with a kernel and a boot loader of its own, *containers of Debian 12*, *engines in containers*
+with bare hosts before them, *another project* that has nothing but the built archive, and the *rulebook* behind a real
+Alertmanager, with engines that are played. A playbook that is a part of another is proven with it.
 **Believed** is what should work and is run by no test as a whole. On which systems: [README](../README.md#supported-systems).
 """
 
