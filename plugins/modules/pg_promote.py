@@ -71,7 +71,7 @@ options:
     default: false
   slots:
     description:
-      - Physical slots of those that are to follow this server, made where they are missing, with O(step=promote) after the promotion.
+      - Physical slots of those that are to follow this server, made where they are missing, with O(step=promote) before the promotion.
       - With O(step=detach) none is made; a standby that is not promoted in the end would keep the log for slots that nobody uses.
     type: list
     elements: str
@@ -399,10 +399,15 @@ def _plan(member: Member, plan: Plan) -> None:
         return
     if given["step"] == "promote" and not leads:
         _plan_promote(member, plan, found)
-    for sql, difference in member.missing_slots():
-        plan.change(difference, write=lambda sql=sql: member.execute(sql))
+    else:
+        _plan_slots(member, plan)
     if given["step"] == "prepare" and not plan.check_mode:
         member.restartpoint()
+
+
+def _plan_slots(member: Member, plan: Plan) -> None:
+    for sql, difference in member.missing_slots():
+        plan.change(difference, write=lambda sql=sql: member.execute(sql))
 
 
 def _plan_detach(member: Member, plan: Plan) -> None:
@@ -423,6 +428,8 @@ def _plan_promote(member: Member, plan: Plan, found: dict[str, Any]) -> None:
                         f"accept the loss of {lost} (accept_loss); nothing was promoted")
     if given["after"] == "clean_shutdown" and not plan.check_mode:
         member.await_clean_shutdown()
+    # Before it is a primary: what it writes then may let the log go that those who come back need, from where the timelines part.
+    _plan_slots(member, plan)
     promoting = Difference("live", member.unit, "standby", "primary")
     if lacking or member.shut():
         why = lacking or "an earlier run accepted a loss and broke off"

@@ -72,6 +72,8 @@ def test_the_drill_powers_the_primary_site_off_and_comes_back(demo: dict, tmp_pa
         assert all(one["trading"] for one in api(_BLUE, "status")["strategies"])
     record = json.loads((tmp_path / "e2e-drill.json").read_text())
     assert record["verdict"] == "done"
+    # One of two candidates was lost with the primary: nobody can prove that the other has everything.
+    assert next(row["found"] for row in record["gates"] if row["gate"] == "recovery point").startswith("at most ")
     assert (tmp_path / "e2e-drill.html").stat().st_size > 1000
     # What is told begins when the power was asked to go off; the venue's log, with the last order before it did.
     told_ms, seen_ms = record["gap_ms"], max(log.gaps_ms())

@@ -80,7 +80,7 @@ def test_a_primary_stays_as_it_is_and_cannot_be_cut_off() -> None:
 
 
 @pytest.mark.parametrize(("state", "step", "paths"), [
-    (STANDBY, "promote", ["postgresql@17-main", "db (slot)"]),
+    (STANDBY, "promote", ["db (slot)", "postgresql@17-main"]),
     (STANDBY, "prepare", ["db (slot)"]),
     (PRIMARY, "promote", ["db (slot)"]),
 ])
