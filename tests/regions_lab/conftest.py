@@ -14,6 +14,7 @@ from lab_hosts import on
 from lab import credentials, docker_engine, hosts, image, inventory, playbook
 from lab import next_release as another_release
 from lab import regions as lab
+from lab.failure import LabError
 from lab.regions import INVENTORY
 
 VENUE, VENUE_LOG = "reg-mon-01", "/var/log/paper_venue/venue.jsonl"
@@ -63,7 +64,7 @@ def eventually(what: str, probe: Callable[[], object], timeout_s: float = 60) ->
     while time.monotonic() < deadline:
         try:
             last = probe()
-        except (AssertionError, ValueError, OSError, RuntimeError) as wrong:
+        except (AssertionError, ValueError, LabError) as wrong:
             last = wrong
         else:
             if last:
