@@ -39,9 +39,20 @@ class Grubby(Ledger):
         paths = re.findall(r'^kernel="?(.*?)"?$', self._grubby("--info=ALL"), re.MULTILINE)
         return {path.rpartition("vmlinuz-")[2]: path for path in paths if "rescue" not in path}
 
-    def set_default(self, name: str) -> None:
-        self._grubby(f"--set-default={name}")
-        self.read()
+    def stage_default(self, plan: Plan, release: str | None) -> None:
+        before = self.default_release
+        wanted = release or self.default_before or before
+        # A kernel that has been removed since cannot be the default again.
+        if wanted != before and wanted in self.kernels():
+            plan.change(Difference("persisted", "default kernel", before, wanted), write=lambda: self._set_default(wanted),
+                        undo=lambda: self._set_default(before))
+        if release is None or wanted != before:
+            self.stage_default_before(plan, None if release is None else before or "")
+
+    def _set_default(self, release: str | None) -> None:
+        if release in self.kernels():
+            self._grubby(f"--set-default={self.kernels()[release]}")
+            self.read()
 
     def conflicts(self, _owner: str) -> list[str]:
         return []

@@ -57,12 +57,7 @@ class BootLoader(Protocol):
 
 def boot_loader(host: Host, run_command: RunCommand) -> tuple[BootLoader | None, str]:
     """The boot loader, or None and why there is none."""
-    kinds = [Grub, Grubby, SystemdBoot]
-    try:
-        if "systemd-boot" in host.path(_INFO).read_bytes()[4:].decode("utf-16-le", "replace"):
-            kinds = [SystemdBoot]
-    except OSError:
-        pass
+    kinds = [SystemdBoot] if _started_by_systemd_boot(host) else [Grub, Grubby, SystemdBoot]
     reasons = []
     for kind in kinds:
         reason = kind.missing(host)
@@ -70,3 +65,12 @@ def boot_loader(host: Host, run_command: RunCommand) -> tuple[BootLoader | None,
             return kind(host, run_command), ""
         reasons.append(f"{kind.name}: {reason}")
     return None, f"no boot loader that is known ({'; '.join(reasons)})"
+
+
+def _started_by_systemd_boot(host: Host) -> bool:
+    """Files of GRUB may be there although systemd-boot starts the host."""
+    try:
+        return "systemd-boot" in host.path(_INFO).read_bytes()[4:].decode("utf-16-le", "replace")
+    except OSError:
+        # A real-time kernel shows no EFI variable. GRUB names the kernel on the command line, systemd-boot does not.
+        return SystemdBoot.missing(host) is None and "BOOT_IMAGE=" not in (host.read("/proc/cmdline") or "")

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from ansible_collections.hft.ops.plugins.module_utils._host import Host
 from ansible_collections.hft.ops.plugins.module_utils._kernel_arguments import Argument, line_of, parsed
-from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
+from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 from ansible_collections.hft.ops.plugins.module_utils._systemd import RunCommand
 
 FORM = """\
@@ -54,27 +54,23 @@ class Ledger(ABC):
         """What the boot loader calls each installed kernel, by its release."""
 
     @abstractmethod
-    def set_default(self, name: str) -> None:
-        """Make the kernel that the boot loader calls so the one that boots next."""
-
     def stage_default(self, plan: Plan, release: str | None) -> None:
         """State which kernel boots by default; None gives back the one that did before."""
-        file = self._host.owned_file(_DEFAULT)
-        before = self.default_release
-        wanted = release or variable(file.before, "hft_before") or before
-        # A kernel that has been removed since cannot be the default again.
-        if wanted != before and wanted in self.kernels():
-            plan.change(Difference("persisted", "default kernel", before, wanted), write=lambda: self._switch(wanted),
-                        undo=lambda: self._switch(before))
-        if release is None:
-            plan.file(file, None)
-        elif wanted != before and file.before is None:
-            owner = self._host.system_owner
-            plan.file(file, f"{_DEFAULT_HEADER}hft_before={shlex.quote(before or '')}\n", 0o644, owner, owner)
 
-    def _switch(self, release: str | None) -> None:
-        if release in self.kernels():
-            self.set_default(self.kernels()[release])
+    @property
+    def default_before(self) -> str | None:
+        """What stage_default_before has kept; None when nothing was."""
+        text = self._host.read(_DEFAULT)
+        return None if text is None else variable(text, "hft_before")
+
+    def stage_default_before(self, plan: Plan, before: str | None) -> None:
+        """Keep the default that was there before the first change; None forgets it."""
+        file = self._host.owned_file(_DEFAULT)
+        if before is None:
+            plan.file(file, None)
+        elif file.before is None:
+            owner = self._host.system_owner
+            plan.file(file, f"{_DEFAULT_HEADER}hft_before={shlex.quote(before)}\n", 0o644, owner, owner)
 
     def path(self, owner: str) -> str:
         return f"{_FOLDER}/{owner}"

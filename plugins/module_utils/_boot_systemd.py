@@ -1,11 +1,16 @@
 # Copyright: (c) hft.ops contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to hft.ops. systemd-boot: /etc/kernel/cmdline, from which kernel-install writes an entry for every kernel."""
+"""Private to hft.ops. systemd-boot: /etc/kernel/cmdline, from which kernel-install writes an entry for every kernel, and loader.conf.
+
+The default is stated in loader.conf and not by an EFI variable, as bootctl would: a real-time kernel starts without the services of the
+firmware (efi=noruntime), so it can neither write such a variable nor read one.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 
 from ansible_collections.hft.ops.plugins.module_utils._boot_owned import Ledger
@@ -17,6 +22,7 @@ _LINE = "/etc/kernel/cmdline"
 _LOADERS = ("/boot/loader/loader.conf", "/efi/loader/loader.conf", "/boot/efi/loader/loader.conf")
 # Added by the boot loader itself, or of one entry alone.
 _OF_THE_ENTRY = ("BOOT_IMAGE", "initrd")
+_DEFAULT = re.compile(r"^default[ \t]+(\S.*?)[ \t]*(?:\n|\Z)", re.MULTILINE)
 
 
 class SystemdBoot(Ledger):
@@ -27,7 +33,7 @@ class SystemdBoot(Ledger):
 
     @staticmethod
     def missing(host: Host) -> str | None:
-        return None if any(host.path(path).exists() for path in _LOADERS) else f"ENOENT: {_LOADERS[0]}"
+        return None if _loader_conf(host) else f"ENOENT: {_LOADERS[0]}"
 
     def read(self) -> None:
         rc, out, err = self._run_command(["bootctl", "list", "--json=short"])
@@ -45,11 +51,21 @@ class SystemdBoot(Ledger):
     def kernels(self) -> dict[str, str]:
         return self._ids
 
-    def set_default(self, name: str) -> None:
-        rc, out, err = self._run_command(["bootctl", "set-default", name])
-        if rc != 0:
-            raise HostError(f"bootctl set-default {name}: {(err or out).strip() or rc}; are EFI variables writable?")
-        self.read()
+    def stage_default(self, plan: Plan, release: str | None) -> None:
+        file = self._host.owned_file(_loader_conf(self._host) or _LOADERS[0])
+        text = file.before or ""
+        found = _DEFAULT.search(text)
+        before = found[1] if found else ""
+        kept = before if self.default_before is None else self.default_before
+        wanted = kept if release is None else before if release == self.default_release else self.kernels()[release]
+        if wanted != before:
+            others = _DEFAULT.sub("", text)
+            content = others + ("\n" if others and not others.endswith("\n") else "") + (f"default {wanted}\n" if wanted else "")
+            # A FAT file system has one mode for all files.
+            plan.file(file, content, file.mode or 0o644)
+            plan.follow_up(self.read)
+        if release is None or wanted != before:
+            self.stage_default_before(plan, None if release is None else before)
 
     def conflicts(self, _owner: str) -> list[str]:
         return []
@@ -76,3 +92,7 @@ class SystemdBoot(Ledger):
             if rc != 0:
                 raise HostError(f"kernel-install add {release}: {(err or out).strip() or rc}; the entries before it have the new line")
         self.read()
+
+
+def _loader_conf(host: Host) -> str | None:
+    return next((path for path in _LOADERS if host.path(path).exists()), None)

@@ -14,6 +14,8 @@ description:
     Nothing is written while the boot loader takes that kernel anyway.
   - Another kernel than the running one is tried once (GRUB), as with M(hft.ops.kernel_cmdline). When the host does not come up, the next
     start boots the entry before the change.
+  - With systemd-boot the default is stated in C(loader.conf), because a real-time kernel reaches no EFI variable. A default that was set
+    with C(bootctl set-default) outranks it, which is an error.
   - Installs nothing and never reboots.
 author: hft.ops contributors (@hft-ops)
 extends_documentation_fragment: hft.ops.attributes
@@ -161,7 +163,7 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
     def verify() -> None:
         if wanted is not None and loader.default_release != wanted:
             raise HostError(f"kernel {wanted}: was made the default, but {loader.default_release} is; "
-                            "look for what changes it, such as GRUB_DEFAULT in a later file of /etc/default/grub.d")
+                            "look for what changes it, such as GRUB_DEFAULT in a later file of /etc/default/grub.d, or bootctl set-default")
 
     plan.run(verify)
     fell_back = trial is not None and trial.fell_back

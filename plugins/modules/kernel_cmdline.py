@@ -70,7 +70,7 @@ options:
     type: bool
     default: false
 notes:
-  - Proven with GRUB on Debian 13. grubby and systemd-boot are believed, without O(fallback).
+  - Proven on Debian 13 with GRUB, and with systemd-boot, which has no O(fallback). grubby is believed, without O(fallback).
 seealso:
   - module: hft.ops.boot_kernel
   - module: hft.ops.cpu_plan
