@@ -105,6 +105,7 @@ def test_entry_that_cannot_boot_falls_back_by_itself(machine: Machine) -> None:
     broken = machine.play("host", "broken", cpu_isolation_arguments=_NO_FIRST_PROGRAM)
     assert broken.rc != 0
     assert "rdinit: the boot with it did not come up, and the host runs the entry before" in " ".join(broken.output.split())
+    assert "PLAY [(4/4)" not in broken.output, "another failure domain would have tried the same"
     assert len(machine.boots()) == 4, machine.boots()
     assert machine.guest.shell("cat /sys/kernel/realtime; cat /sys/devices/system/cpu/isolated").split() == ["1", "2-3"]
 
