@@ -24,6 +24,9 @@ from lab.vm.paths import KNOWN_HOSTS, STATE
 NAME = "hft-vm-01"
 # Emulated on two busy cores a boot takes minutes; alone about 90 s.
 _BOOT_TIMEOUT_S = 600
+# An emulated guest on a busy machine answers late, and says nothing for minutes.
+_CONNECT_TIMEOUT_S = 120
+_SILENT_S = 600
 # Emulated, the largest processor is an AMD one, which has SMT siblings only when asked for.
 _PROCESSORS = {acceleration.KVM: "host", acceleration.EMULATED: "max,topoext=on"}
 _POWER_OFF_TIMEOUT_S = 60
@@ -120,7 +123,7 @@ class Guest:
     def ssh(self, *command: str) -> list[str]:
         """Arguments of an ssh to root of the guest."""
         return ["ssh", "-i", str(ssh_keys.control()), "-p", str(self.port), "-o", f"UserKnownHostsFile={KNOWN_HOSTS}",
-                "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "ConnectTimeout=15", "root@127.0.0.1", *command]
+                "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_TIMEOUT_S}", "root@127.0.0.1", *command]
 
     def shell(self, script: str) -> str:
         """Run a shell script as root of the guest; returns what it said. A failed one is a LabError."""
@@ -153,10 +156,11 @@ class Guest:
         ]
 
     def _write_inventory(self, port: int) -> None:
+        # The whole of ssh_args, because ssh keeps to the first value that it is given, which ansible.cfg would give.
         options = (f"-o UserKnownHostsFile={KNOWN_HOSTS} -o IdentitiesOnly=yes -o ControlMaster=auto -o ControlPersist=300s "
-                   "-o ServerAliveInterval=5 -o ServerAliveCountMax=24")
-        host = {"ansible_host": "127.0.0.1", "ansible_port": port, "ansible_user": "root",
-                "ansible_ssh_private_key_file": str(ssh_keys.control()), "ansible_ssh_common_args": options}
+                   f"-o ServerAliveInterval=5 -o ServerAliveCountMax={_SILENT_S // 5}")
+        host = {"ansible_host": "127.0.0.1", "ansible_port": port, "ansible_user": "root", "ansible_ssh_timeout": _CONNECT_TIMEOUT_S,
+                "ansible_ssh_private_key_file": str(ssh_keys.control()), "ansible_ssh_args": options}
         self.inventory.write_text(yaml.safe_dump({"all": {"hosts": {NAME: host}}}))
 
 

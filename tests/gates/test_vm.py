@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lab.failure import LabError
+from lab.paths import ROOT
 from lab.vm import disk, guest, qmp
 
 
@@ -84,3 +87,16 @@ def test_process_of_another_is_not_taken_for_the_guest(tmp_path: Path, monkeypat
     (one.state / "pid").write_text(f"{os.getpid()}\n")
     assert one.pid is None
     one.stop()
+
+
+def test_a_silent_guest_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ssh keeps to the first value of an option, so one that stands after those of ansible.cfg says nothing."""
+    monkeypatch.setattr(guest, "STATE", tmp_path)
+    monkeypatch.setattr(guest.ssh_keys, "control", lambda: tmp_path / "key")
+    one = guest.Guest("x", tmp_path)
+    one.state.mkdir()
+    one._write_inventory(22)
+    argv = ["ansible", "-vvvv", "--inventory", str(one.inventory), "--module-name", "ansible.builtin.raw", "--args", "true", "all"]
+    environment = {**os.environ, "ANSIBLE_SSH_EXECUTABLE": "/bin/false", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    said = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment).stdout
+    assert re.findall(r"ServerAliveCountMax=(\d+)", said)[:1] == ["120"], said
