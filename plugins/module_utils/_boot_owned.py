@@ -91,7 +91,10 @@ class Ledger(ABC):
         ours, keys = self.owned(owner), {key.replace("-", "_") for key in keys}
         others = [one for one in line if one not in ours] + [one for one in self.replaced(owner) if one not in line]
         replaced = [one for one in others if one.key in keys]
-        return [one for one in others if one.key not in keys] + arguments, replaced
+        merged = [one for one in others if one.key not in keys] + arguments
+        # Each owner adds its own at the end, so two of them would change places for ever.
+        stands = [one for one in line if one in arguments] == arguments and sorted(map(str, line)) == sorted(map(str, merged))
+        return line if stands else merged, replaced
 
     def stage(self, plan: Plan, owner: str, arguments: list[Argument], keys: Iterable[str], replaced: list[Argument]) -> bool:
         content = FORM.format(keys=shlex.quote(" ".join(sorted(keys))), arguments=shlex.quote(line_of(arguments)))

@@ -81,10 +81,10 @@ def boots(request, numa_host):
     return request.param(numa_host)
 
 
-def _apply(boots, *given, check_mode=False, state="present"):
+def _apply(boots, *given, check_mode=False, state="present", name="cpu_isolation"):
     plan = Plan(check_mode)
     arguments = [{"name": one.name, "value": one.value, "action": "replace", "needs": None} for one in parsed(" ".join(given))]
-    params = {"name": "cpu_isolation", "arguments": arguments, "state": state, "kernel_release": None, "fallback": True, "retry": False}
+    params = {"name": name, "arguments": arguments, "state": state, "kernel_release": None, "fallback": True, "retry": False}
     return {**apply(params, boots.host, boots, plan), **plan.result()}
 
 
@@ -101,6 +101,13 @@ def test_arguments_are_replaced_once_and_come_back_with_the_end(boots):
     assert parsed(boots.persisted)[-3:] == parsed("ro quiet isolcpus=1")
     assert boots.host.names("/var/lib/hft_ops/kernel_cmdline") == []
     assert not _apply(boots, state="absent")["changed"]
+
+
+def test_two_owners_do_not_change_places(boots):
+    given = {"isolation": "isolcpus=2-3", "pages": "hugepages=64"}
+    for owner, words in given.items():
+        assert _apply(boots, words, name=owner)["changed"]
+    assert not any(_apply(boots, words, name=owner)["changed"] for owner, words in given.items())
 
 
 def test_check_mode_plans_and_writes_nothing(boots):
