@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's hosts from the machine's side: a shell as root, a query as postgres, a slow link to one."""
+"""The lab's hosts from the machine's side: a shell as root, a query as postgres, a slow link to one, and what comes in the end."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 from lab.failure import LabError
 from lab.paths import ROOT
@@ -24,6 +25,22 @@ def asked(host: str, query: str, database: str = "postgres") -> str:
     """One value; empty when the server does not answer."""
     argv = ["docker", "exec", host, "runuser", "-u", "postgres", "--", "psql", "-XAtq", "-d", database, "-c", query]
     return subprocess.run(argv, capture_output=True, text=True).stdout.strip()
+
+
+def eventually(what: str, probe: Callable[[], object], timeout_s: float = 30) -> object:
+    """The first true answer of probe; fails naming what was waited for."""
+    deadline = time.monotonic() + timeout_s
+    last: object = None
+    while time.monotonic() < deadline:
+        try:
+            last = probe()
+        except (AssertionError, ValueError, LabError) as wrong:
+            last = wrong
+        else:
+            if last:
+                return last
+        time.sleep(0.5)
+    raise AssertionError(f"not within {timeout_s} s: {what}; last seen: {last!r}")
 
 
 @contextlib.contextmanager

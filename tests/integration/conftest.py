@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from lab_hosts import eventually
 from venue_truth import Truth
 
 from lab import credentials, docker_engine, hosts, image, inventory, playbook
@@ -69,22 +69,6 @@ def truth_of(database: str | None = "hft-db-01", *, stale_refused: bool = False)
         return log.against(tuple(row) for row in rows)["lost"]
 
     eventually("every order is in the database once", lambda: lost() == 0, 90)
-
-
-def eventually(what: str, probe: Callable[[], object], timeout_s: float = 30) -> object:
-    """The first true answer of probe; fails naming what was waited for."""
-    deadline = time.monotonic() + timeout_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            last = probe()
-        except (AssertionError, ValueError) as wrong:
-            last = wrong
-        else:
-            if last:
-                return last
-        time.sleep(0.5)
-    raise AssertionError(f"not within {timeout_s} s: {what}; last seen: {last!r}")
 
 
 def killed_once_armed(transfer_id: str, timeout_s: float, *argv: str) -> None:

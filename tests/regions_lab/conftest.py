@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from lab_hosts import on
@@ -14,7 +13,6 @@ from lab_hosts import on
 from lab import credentials, docker_engine, hosts, image, inventory, playbook
 from lab import next_release as another_release
 from lab import regions as lab
-from lab.failure import LabError
 from lab.regions import INVENTORY
 
 VENUE, VENUE_LOG = "reg-mon-01", "/var/log/paper_venue/venue.jsonl"
@@ -55,22 +53,6 @@ def ocean(line: str) -> None:
     ours = inventory.read(INVENTORY)[0].ocean
     assert ours is not None
     on(ours.name, f"echo {line} > /run/ocean")
-
-
-def eventually(what: str, probe: Callable[[], object], timeout_s: float = 60) -> object:
-    """The first true answer of probe; fails naming what was waited for."""
-    deadline = time.monotonic() + timeout_s
-    last: object = None
-    while time.monotonic() < deadline:
-        try:
-            last = probe()
-        except (AssertionError, ValueError, LabError) as wrong:
-            last = wrong
-        else:
-            if last:
-                return last
-        time.sleep(0.5)
-    raise AssertionError(f"not within {timeout_s} s: {what}; last seen: {last!r}")
 
 
 def end_of_log() -> int:

@@ -8,7 +8,8 @@ import re
 import time
 from pathlib import Path
 
-from conftest import STRATEGIES, api, docker, end_of_log, eventually, holders, log_since, ocean, run, sql
+from conftest import STRATEGIES, api, docker, end_of_log, holders, log_since, ocean, run, sql
+from lab_hosts import eventually
 from venue_truth import Truth
 
 from lab import playbook
@@ -27,7 +28,7 @@ def _accepted(text: str) -> dict[tuple[str, ...], float]:
 
 def test_the_recovery_site_takes_over_a_lost_region_and_gives_it_back(regions: playbook.Run, tmp_path: Path) -> None:
     others = {region: holders(region) for region in ("eu_west", "asia_east")}
-    eventually("the recovery site follows", lambda: ["dr-01"] in sql("ny4-01", "SELECT application_name FROM pg_stat_replication"))
+    eventually("the recovery site follows", lambda: ["dr-01"] in sql("ny4-01", "SELECT application_name FROM pg_stat_replication"), 60)
     begin = end_of_log()
     time.sleep(5)
     for link in _LINKS:

@@ -7,7 +7,8 @@ import json
 import threading
 import time
 
-from conftest import ENGINES, PRIMARIES, STRATEGIES, api, end_of_log, eventually, holders, log_since, ocean, on, run, sql
+from conftest import ENGINES, PRIMARIES, STRATEGIES, api, end_of_log, holders, log_since, ocean, on, run, sql
+from lab_hosts import eventually
 from venue_truth import Truth
 
 from lab import inventory, playbook
@@ -39,7 +40,7 @@ def test_a_second_run_changes_nothing(regions: playbook.Run) -> None:
 def test_each_region_trades_its_own_strategies_on_its_own_primary(regions: playbook.Run) -> None:
     for region, primary in PRIMARIES.items():
         assert holders(region) == dict.fromkeys(STRATEGIES[region], primary)
-    eventually("every strategy trades", lambda: _traded() == set.union(*STRATEGIES.values()))
+    eventually("every strategy trades", lambda: _traded() == set.union(*STRATEGIES.values()), 60)
     for region, primary in PRIMARIES.items():
         assert {row[0] for row in sql(primary, "SELECT DISTINCT strategy FROM orders")} == STRATEGIES[region]
         assert sql(primary, "SHOW synchronous_standby_names")[0][0].startswith("ANY 1 (")
@@ -75,7 +76,7 @@ def test_a_link_that_dies_in_the_middle_of_a_release_leaves_every_region_whole(r
         assert new != old
         assert len(set(_versions("eu_west").values())) == 1
         assert set(_versions("asia_east").values()) == old
-        eventually("every strategy trades", lambda: _traded() == set.union(*STRATEGIES.values()))
+        eventually("every strategy trades", lambda: _traded() == set.union(*STRATEGIES.values()), 60)
     finally:
         cutter.join()
         ocean("mend ld5-01")
