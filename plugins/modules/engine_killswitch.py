@@ -11,7 +11,8 @@ short_description: Latch or clear the kill switch of the engine on this host, or
 version_added: 0.1.0
 description:
   - With O(state=latched) the engine stops everything, or one strategy, at once, cancels open orders and remembers it over a restart; then
-    it latches the lease rows. It needs neither database nor venue for that. Fails when the engine did not confirm.
+    it latches the lease rows. It needs neither database nor venue for that. Fails when the engine did not confirm. It is pressed by an
+    action plugin, over the same connection, before this module is packed and started, which is what takes long; this module confirms.
   - With O(state=cleared) clears the rows, then the latch. Nothing trades again by itself.
   - With O(state=fenced) an engine whose kill switch is latched has the venue refuse whoever else trades O(strategy), without taking over,
     for a holder that does not confirm. It needs the venue, no database. Every run fences again.
@@ -31,6 +32,10 @@ options:
     description: This strategy alone; everything where it is empty, which O(state=fenced) does not take.
     type: str
     default: ''
+  pressed:
+    description: Whether the action plugin has latched it for this task. Its own; what is given is ignored.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -78,6 +83,7 @@ def main() -> None:
             "state": {"type": "str", "choices": ["latched", "cleared", "fenced"], "required": True},
             "reason": {"type": "str", "required": True},
             "strategy": {"type": "str", "default": ""},
+            "pressed": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -92,7 +98,7 @@ def main() -> None:
         if given["state"] == "fenced":
             result = {**shut_out(api, plan, given["reason"], given["strategy"]), "status": {}}
         else:
-            result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"]), "status": {}}
+            result = {"killswitch": bring(api, plan, given["state"], given["reason"], given["strategy"], given["pressed"]), "status": {}}
         # Confirmed is confirmed, also where looking on is refused.
         with contextlib.suppress(HostError):
             result["status"] = api.status()
@@ -101,8 +107,11 @@ def main() -> None:
     module.exit_json(**result, **plan.result())
 
 
-def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str) -> dict[str, Any]:
-    """Latch or clear, and hold the engine's answer against it; that answer, or what it said before where nothing was done."""
+def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str, pressed: bool = False) -> dict[str, Any]:
+    """Latch or clear, and hold the engine's answer against it; that answer, or what it said before where nothing was done.
+
+    pressed: this task latched it a moment ago; it is latched once more, which changes nothing, and confirmed.
+    """
     wanted = state == "latched"
     try:
         document = api.killswitch()
@@ -111,7 +120,7 @@ def bring(api: EngineApi, plan: Plan, state: str, reason: str, strategy: str) ->
         if plan.check_mode or not wanted:
             raise
         document = {"latched": False, "strategies": []}
-    before = latched(document, strategy)
+    before = latched(document, strategy) and not pressed
     # Rows that another engine latched are cleared through any engine, so an unlatched engine is asked too.
     if before == wanted and (wanted or not _rows_killed(api, document, strategy)):
         return document
