@@ -40,7 +40,7 @@ def build() -> Dashboard:
             listing("The last of each kind", ("hft_deployment_finished_timestamp_seconds", "{{action}} {{verdict}}")),
             lines("How many, by verdict", ("max by (action, verdict) (hft_deployment_runs)", "{{action}} {{verdict}}")),
             lines(
-                "Time without the right to trade",
+                "Between two orders at the venue",
                 ("max by (action) (hft_deployment_gap_seconds)", "{{action}}"),
                 unit="s",
                 says="Of the last one that was done.",
