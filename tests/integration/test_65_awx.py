@@ -72,7 +72,7 @@ def test_a_job_ends_as_it_should(job: dict[str, Any], demo: dict, surveys: dict[
     (tmp_path / "project").mkdir()
     (tmp_path / "project" / f"{name}.yml").write_text(f"- name: Of the collection\n  import_playbook: hft.ops.{name}\n")
     environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / "build" / "collections"),
-                   "ANSIBLE_NOCOLOR": "1", "PATH": os.environ["PATH"]}
+                   "ANSIBLE_NOCOLOR": "1", "PATH": os.environ["PATH"], "PWD": str(tmp_path)}
     done = ansible_runner.run(
         private_data_dir=str(tmp_path), playbook=f"{name}.yml", inventory=str(INVENTORY), quiet=True,
         extravars=_variables(surveys[name], job.get("answers", {})), cmdline="--check" if job.get("check") else None,
