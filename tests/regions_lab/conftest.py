@@ -18,7 +18,8 @@ from lab.regions import INVENTORY
 VENUE, VENUE_LOG = "reg-mon-01", "/var/log/paper_venue/venue.jsonl"
 # The database primary of each region, and its engines as container and port of the API.
 PRIMARIES = {"us_east": "ny4-01", "eu_west": "ld5-01", "asia_east": "ty3-01"}
-ENGINES = {"us_east": [("ny4-01", 8080), ("ny4-02", 8080)], "eu_west": [("ld5-01", 8080), ("ld5-01", 8081)],
+ENGINES = {"us_east": [("ny4-01", 8080), ("ny4-02", 8080), ("ny4-01", 8081), ("ny4-02", 8081)],
+           "eu_west": [("ld5-01", 8080), ("ld5-01", 8081)],
            "asia_east": [("ty3-01", 8080), ("ty3-01", 8081)]}
 STRATEGIES = {"us_east": {"mm-btc-ny4", "mm-eth-ny4"}, "eu_west": {"mm-btc-ld5"}, "asia_east": {"mm-btc-ty3"}}
 
