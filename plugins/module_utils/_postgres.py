@@ -191,7 +191,7 @@ class Cluster:
         argv = [self.program("pg_waldump"), "--path", f"{self.data_directory}/pg_wal", "--timeline", str(timeline),
                 "--start", start, *options]
         # It ends with an error when it meets the end of the log: what counts is what it printed.
-        _rc, out, _err = run_command(argv, environ_update={"LC_ALL": "C"})
+        _rc, out, _err = run_command(argv, environ_update={"LC_ALL": "C", "TZ": "UTC"})
         return [line for line in out.splitlines() if line.startswith("rmgr: ")]
 
     def wait_until_answering(self, timeout_s: float) -> None:

@@ -26,6 +26,14 @@ class Identity:
     major_version: int
 
 
+@dataclass(frozen=True)
+class Parting:
+    """Where a timeline was left, as 0/3000148, and the one that began there."""
+
+    at: str
+    successor: int
+
+
 class Unreachable(HostError):
     """No server answered: nothing is known about it."""
 
@@ -81,10 +89,10 @@ class Upstream:
         finally:
             connection.close()
 
-    def parted_at(self, password: str, timeline: int, former: int) -> str:
-        """Where the history of its timeline left a former one, as 0/3000148; empty when it never was on that."""
+    def parting(self, password: str, timeline: int, former: int) -> Parting | None:
+        """Where the history of its timeline left a former one; None when it never was on that."""
         if timeline == former:
-            return ""
+            return None
         connection = self._connect(password, replication="true")
         try:
             with connection.cursor() as cursor:
@@ -93,8 +101,13 @@ class Upstream:
                 content = found if isinstance(found, str) else bytes(found).decode()
         finally:
             connection.close()
-        switches = [line.split() for line in content.splitlines() if line.strip() and not line.startswith("#")]
-        return next((words[1] for words in switches if words[0] == str(former)), "")
+        return parting_in(content, timeline, former)
+
+    def promoted_at(self, password: str, timeline: int) -> float:
+        """When a timeline began, seconds since the epoch by the clock of whoever has its history; 0 where that is gone."""
+        found = self._ask(password, "SELECT extract(epoch FROM (pg_stat_file(%s, true)).modification)::float8",
+                          (f"pg_wal/{timeline:08X}.history",))
+        return float(found[0][0] or 0)
 
     def keeps_slot(self, password: str, slot: str) -> bool:
         """Whether the server has this physical slot."""
@@ -128,6 +141,15 @@ class Upstream:
             raise Unreachable(f"{where}: {cause(why)}; is it up, and does its pg_hba.conf admit this host?") from why
         connection.autocommit = True
         return connection
+
+
+def parting_in(history: str, timeline: int, former: int) -> Parting | None:
+    """Of the content of a timeline's history file."""
+    left = [line.split()[:2] for line in history.splitlines() if line.strip() and not line.startswith("#")]
+    for (number, position), successor in zip(left, [*(int(words[0]) for words in left[1:]), timeline]):
+        if int(number) == former:
+            return Parting(position, successor)
+    return None
 
 
 def is_standby(conninfo: str) -> bool:

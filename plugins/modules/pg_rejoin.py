@@ -11,8 +11,10 @@ short_description: Bring an outdated PostgreSQL primary back as a standby of the
 version_added: 0.1.0
 description:
   - Stops the outdated server if it runs, winds its data back to where the timelines parted (C(pg_rewind)), and starts it as a
-    standby. Commits that it has and the new primary has not are discarded; RV(discarded_transactions) counts them. None of them
-    was ever acknowledged when the promotion was a proven one.
+    standby. Commits that it has and the new primary has not are discarded. None of them was ever acknowledged when the promotion was a
+    proven one.
+  - Before that they are counted in its own log, in RV(discarded), and the rows that they wrote are kept on this host. Rows are kept where
+    the server still runs, as it does after its host came back; one that was stopped is counted alone.
   - Takes a new base backup only when C(pg_rewind) cannot, and only if O(base_backup) allows it.
   - Refuses unless O(primary_host) is a primary of the same system on a higher timeline; so the acting primary is never wound back.
   - A standby that follows the right server already stays as it is. Check mode asks and refuses alike.
@@ -21,6 +23,10 @@ options:
     description: Identifier of the system, as M(hft.ops.pg_replication_info) tells it. Another one is refused.
     type: str
     required: true
+  database:
+    description: Database whose tables are counted.
+    type: str
+    default: hft_db
   base_backup:
     description: V(if_needed) takes one when the data cannot be wound back; V(never) fails then and leaves the server stopped.
     type: str
@@ -52,10 +58,46 @@ action:
     - In check mode V(rewind) stands for the first of them that fits.
   returned: always
   type: str
-discarded_transactions:
-  description: Commits of this host after the timelines parted, which are gone now; -1 where the log does not tell.
+discarded:
+  description: Commits of this host after the timelines parted, which are gone now. Empty where the log does not tell.
   returned: when it did not follow the right server yet
-  type: int
+  type: dict
+  contains:
+    parted_at:
+      description: Where the timelines parted, as 0/3000148.
+      type: str
+    commits:
+      description: How many there are in the log, those of the server's own upkeep too.
+      type: int
+    transactions:
+      description: How many of them wrote to a table of O(database).
+      type: int
+    later:
+      description: How many of these were committed after the new primary was promoted, by a server that came back alone.
+      type: int
+    rows:
+      description: New rows by table. What nobody knows the table of stands under V(unknown).
+      type: dict
+    changed:
+      description: Rows that were changed or deleted, by table; one that was changed twice counts twice.
+      type: dict
+    seconds:
+      description:
+        - From the last commit that the new primary has to the last lost one before it was promoted.
+        - -1 where the log has no commit that it has.
+      type: float
+    kept_until:
+      description: Time of the last commit that the new primary has.
+      type: str
+    lost_until:
+      description: Time of the last lost one before it was promoted; empty where there is none.
+      type: str
+    kept:
+      description: File on this host with this statement and the rows, a line each, in JSON, compressed by gzip. Not in check mode.
+      type: str
+    kept_rows:
+      description: How many rows are in it, new and changed ones as they stood in the end.
+      type: int
 differences:
   description: What changed or would change.
   returned: always
@@ -84,6 +126,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     refuse_another_system,
     rows,
 )
+from ansible_collections.hft.ops.plugins.module_utils._postgres_discarded import Discarded, Log, told
 from ansible_collections.hft.ops.plugins.module_utils._postgres_following import UPSTREAM_ARGUMENTS, Following, reason, upstream_of
 from ansible_collections.hft.ops.plugins.module_utils._postgres_log_kept import log_kept
 from ansible_collections.hft.ops.plugins.module_utils._postgres_upstream import Identity, quoted
@@ -99,6 +142,7 @@ class Outdated:
         self.systemctl = Systemctl(module.run_command)
         self.cluster = Cluster(Host(), self.given["version"], self.given["cluster"], self.given["port"])
         self.following = Following(self.cluster, upstream_of(self.given), self.given["slot"])
+        self.discarded: Discarded | None = None
         self.outcome: dict[str, Any] = {"action": "none"}
 
     def follows(self) -> bool:
@@ -137,6 +181,9 @@ class Outdated:
 
     def rejoin(self, identity: Identity) -> None:
         self.systemctl.do("stop", [self.cluster.unit])
+        if self.discarded:
+            self.discarded.count()  # once more: now nothing can be added
+            self.outcome["discarded"] = self.discarded.keep()
         if not self._rewind():
             self._copy(identity)
         try:
@@ -148,6 +195,10 @@ class Outdated:
             self.systemctl.do("stop", [self.cluster.unit])
             self._copy(identity)
             self._serve()
+        if self.discarded and not self.discarded.names:
+            # It was stopped, and could not be asked before.
+            self.discarded.learn()
+            self.outcome["discarded"] = self.discarded.keep()
 
     def _copy(self, identity: Identity) -> None:
         self.outcome["action"] = "base_backup"
@@ -176,20 +227,31 @@ class Outdated:
         self.outcome["action"] = "follow" if "no rewind required" in out + err else "rewind"
         return True
 
-    def commits_to_discard(self, identity: Identity) -> int:
-        """Commits in the own log after the place where the timelines parted; -1 when that cannot be told."""
+    def look_at_what_is_lost(self, identity: Identity, state: str) -> dict[str, Any]:
+        """Told before anything is stopped; empty where the log does not tell."""
         timeline = self.cluster.timeline(self.run_command)
-        parted = self.following.upstream.parted_at(self.given["password"], identity.timeline, timeline)
-        if not parted:
-            return -1
-        records = self.cluster.wal_records(self.run_command, timeline, parted, "--rmgr", "Transaction")
-        return sum(" desc: COMMIT" in record for record in records)
+        if timeline == identity.timeline:
+            return told(Log([], {}), {})
+        upstream, password = self.following.upstream, self.given["password"]
+        parting = upstream.parting(password, identity.timeline, timeline)
+        if not parting:
+            return {}
+        discarded = Discarded(self.cluster, self.run_command, self.given["database"], timeline, parting,
+                              upstream.promoted_at(password, parting.successor))
+        if discarded.log_is_gone():
+            return {}
+        self.discarded = discarded
+        discarded.count()
+        if state != STOPPED:
+            discarded.learn(with_rows=True)
+        return discarded.told()
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "system_identifier": {"type": "str", "required": True},
+            "database": {"type": "str", "default": "hft_db"},
             "base_backup": {"type": "str", "choices": ["if_needed", "never"], "default": "if_needed"},
             "timeout_s": {"type": "int", "default": 120},
             **UPSTREAM_ARGUMENTS, **CLUSTER_ARGUMENTS,
@@ -207,7 +269,7 @@ def main() -> None:
             upstream = following.upstream
             plan.file(cluster.host.owned_file(upstream.passfile), upstream.passfile_line(module.params["password"]), 0o600, SUPERUSER,
                       SUPERUSER, secret=True)
-            outdated.outcome.update(action="rewind", discarded_transactions=outdated.commits_to_discard(identity))
+            outdated.outcome.update(action="rewind", discarded=outdated.look_at_what_is_lost(identity, state))
             plan.change(Difference("live", cluster.unit, f"{state} (outdated)", f"standby of {upstream.host}"),
                         write=lambda: outdated.rejoin(identity))
         plan.run()

@@ -4,7 +4,8 @@
 Needs a lab that `make demo` has brought up; leaves it as `make demo` does. Engines take over by themselves (`failover: automatic`); a site
 is given up by dr_failover.yml. Each figure is read from the venue's log: the last order of the lost engine to the first of the other, of
 the slowest strategy. Writes build/bench/failover.json and prints it as the last line; exit 1 when an order is lost, doubled or late, or a
-bar is missed. Where the lost host carries the database primary too, a promotion is added: `region` shows that.
+bar is missed. What a site takes with it is told when it is lost, as a bound, and counted when it is back; both are held against what the two
+databases had. Where the lost host carries the database primary too, a promotion is added: `region` shows that.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 from conclusion import conclude
 from distributions import distribution
 from lab_hosts import asked, on
+from loss import Loss as Lost
+from loss import counted, told
 from venue_truth import Truth
 
 from lab import inventory, machine, playbook
@@ -127,32 +130,63 @@ def _rows(log: Truth, host: str) -> dict[str, int]:
     return log.against(tuple(line.split()) for line in said.splitlines())
 
 
+def _orders(host: str) -> set[str]:
+    query = "SELECT strategy || ' ' || epoch || ' ' || seq FROM orders WHERE time > now() - interval '15 min'"
+    return set(asked(host, query, "hft_db").splitlines())
+
+
+def _wrote_its_journal(host: str) -> bool:
+    status = _status(host)
+    return status["database"]["connected"] and status["lag"]["queue_depth"] == 0
+
+
+@dataclass(frozen=True)
+class Site:
+    """One loss. alone: orders that only its database had; unrecorded: orders of the venue without a row in the end."""
+
+    told: Lost | None
+    counted: Lost
+    alone: int
+    unrecorded: int
+    playbook_s: float
+
+    def faults(self) -> list[str]:
+        same = self.counted.orders == self.alone
+        found = [] if same else [f"{self.counted.orders} orders counted as lost, {self.alone} were there alone"]
+        if self.told and (self.told.seconds < self.counted.seconds or self.told.orders < self.counted.orders):
+            found.append(f"told {self.told}, counted {self.counted}: expected no more than was told")
+        return found
+
+
+def _site(number: int) -> tuple[Site, Truth]:
+    begin = _end_of_log()
+    time.sleep(2)
+    for host in (_BLUE, _DATABASE):
+        _docker("kill")(host)
+    given = json.dumps({**_SITES, "dr_id": f"bench-{begin}-{number}"})
+    there = playbook.must("dr_failover", "-e", given, record="bench_dr", show=False)
+    log = _since(begin)
+    time.sleep(5)
+    kept = _orders(_GREEN)
+    for host in (_DATABASE, _BLUE):
+        _docker("start")(host)
+    _until("the lost hosts answer", lambda: bool(asked(_DATABASE, "SELECT 1")) and _wrote_its_journal(_BLUE), 120)
+    alone = _orders(_DATABASE) - kept
+    back = playbook.must("dr_failback", "-e", json.dumps(_SITES), record="bench_dr", show=False)
+    _until("the lab is whole again", _whole)
+    return Site(told(there.output), counted(back.output), len(alone), _rows(log, _DATABASE)["lost"], there.wall_s), log
+
+
 def _regions(count: int) -> dict[str, Any]:
-    """The site with the database primary is powered off; what is counted as lost are orders of the venue without a row afterwards."""
-    gaps: list[float] = []
-    lost: list[int] = []
-    told: list[float] = []
-    faults = dict.fromkeys(("overlap", "duplicate"), 0)
-    for number in range(count):
-        begin = _end_of_log()
-        time.sleep(2)
-        for host in (_BLUE, _DATABASE):
-            _docker("kill")(host)
-        given = json.dumps({**_SITES, "dr_id": f"bench-{begin}-{number}"})
-        run = playbook.must("dr_failover", "-e", given, record="bench_dr", show=False)
-        told.append(run.wall_s)
-        log = _since(begin)
-        gaps += [gap / 1000 for gap in log.gaps_ms()]
-        found = log.faults()
-        faults = {name: faults[name] + found[name] for name in faults}
-        time.sleep(5)
-        lost.append(_rows(log, _GREEN)["lost"])
-        for host in (_DATABASE, _BLUE):
-            _docker("start")(host)
-        _until("the lost hosts answer", lambda: bool(asked(_DATABASE, "SELECT 1")) and _status(_BLUE)["role"] != "silent", 120)
-        playbook.must("dr_failback", "-e", json.dumps(_SITES), record="bench_dr", show=False)
-        _until("the lab is whole again", _whole)
-    return {"n": count, "rto_s": distribution(gaps), "rpo_rows": distribution(lost), "playbook_s": distribution(told), **faults}
+    """The site with the database primary is powered off, and comes back."""
+    sites, logs = zip(*(_site(number) for number in range(count)), strict=True)
+    bounds = [one.told for one in sites if one.told]
+    return {"n": count, "rto_s": distribution([gap / 1000 for log in logs for gap in log.gaps_ms()]),
+            "rpo_rows": distribution([one.counted.orders for one in sites]), "rpo_s": distribution([one.counted.seconds for one in sites]),
+            "told_rows": distribution([one.orders for one in bounds]), "told_s": distribution([one.seconds for one in bounds]),
+            "unrecorded": distribution([one.unrecorded for one in sites]), "playbook_s": distribution([one.playbook_s for one in sites]),
+            "wrong": [fault for one in sites for fault in one.faults()],
+            **{name: sum(log.faults()[name] for log in logs) for name in ("overlap", "duplicate")}}
 
 
 def bench(count: int, regions: int) -> dict[str, Any]:
@@ -197,6 +231,7 @@ def missed(result: dict[str, Any]) -> list[str]:
                if kind in result and result[kind]["rto_s"]["p50"] > _RTO_BAR_S]
     region = result.get("region", {})
     faults += [f"region: {key} {region[key]}: expected 0" for key in ("overlap", "duplicate") if region.get(key)]
+    faults += [f"region: {fault}" for fault in region.get("wrong", [])]
     if region and region["rto_s"]["max"] > _REGION_BAR_S:
         faults.append(f"region: {region['rto_s']['max']} s, expected at most {_REGION_BAR_S:g}")
     return faults

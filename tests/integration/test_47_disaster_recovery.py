@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import api, eventually, sql, truth_of
+from conftest import api, eventually, on, sql, truth_of
+from loss import counted, told
 
 from lab import playbook
 
@@ -78,3 +80,54 @@ def test_the_drill_powers_the_primary_site_off_and_comes_back(demo: dict, tmp_pa
     # What is told begins when the power was asked to go off; the venue's log, with the last order before it did.
     told_ms, seen_ms = record["gap_ms"], max(log.gaps_ms())
     assert -500 < told_ms - seen_ms < 15_000, f"told {told_ms} ms, the log says {seen_ms} ms"
+
+
+def _orders(host: str) -> set[tuple[str, ...]]:
+    return {tuple(row) for row in sql("SELECT strategy, epoch, seq FROM orders", host)}
+
+
+def _back() -> bool:
+    status = api(_BLUE, "status")
+    return sql("SELECT 1", "hft-db-01") == [["1"]] and status["database"]["connected"] and status["lag"]["queue_depth"] == 0
+
+
+@pytest.mark.long
+def test_what_the_lost_site_alone_had_is_counted_to_the_row_when_it_is_back(demo: dict, tmp_path: Path) -> None:
+    sql("CREATE TABLE public.lost_rows (n integer)")
+    eventually("the recovery site has the table", lambda: sql("SELECT to_regclass('lost_rows') IS NOT NULL", _GREEN) == [["t"]])
+    with truth_of(None, stale_refused=True):
+        try:
+            on(_GREEN, "systemctl stop postgresql@17-main")
+            sql("INSERT INTO lost_rows SELECT generate_series(1, 100)")
+            sql("COPY lost_rows FROM PROGRAM 'seq 101 137'")
+            sql("BEGIN; INSERT INTO lost_rows SELECT generate_series(1, 50); SAVEPOINT s; INSERT INTO lost_rows VALUES (0); ROLLBACK")
+            sql("BEGIN; SAVEPOINT s; INSERT INTO lost_rows SELECT generate_series(138, 140); RELEASE s; COMMIT")
+            sql("UPDATE lost_rows SET n = -n WHERE n <= 7")
+            subprocess.run(["docker", "kill", _BLUE, "hft-db-01"], check=True, capture_output=True)
+            on(_GREEN, "systemctl start postgresql@17-main")
+            bound = told(_run("dr_failover", dr_reason="lost"))
+            kept = _orders(_GREEN)
+        finally:
+            for host in (_BLUE, "hft-db-01"):
+                subprocess.run(["docker", "start", host], check=True, capture_output=True)
+        eventually("the lost hosts answer", _back, 120)
+        alone = _orders("hft-db-01") - kept
+        said = _run("dr_failback", dr_reason="lost", dr_id="e2e-lost", dr_record_dir=str(tmp_path))
+    _both_stream()
+    found = counted(said)
+    assert "140 of lost_rows" in said
+    assert found.orders == len(alone)
+    assert bound is not None
+    assert 0 < found.seconds <= bound.seconds
+    record = json.loads((tmp_path / "e2e-lost.json").read_text())
+    point = next(row for row in record["gates"] if row["gate"] == "recovery point")
+    assert "140 of lost_rows" in point["found"]
+    # The rows themselves, as they stood in the end.
+    kept_in = re.search(r"rows are kept in (\S+\.gz)", point["found"])
+    assert kept_in
+    lines = [json.loads(line) for line in on("hft-db-01", f"zcat {kept_in[1]}").splitlines()]
+    assert lines[0]["rows"]["lost_rows"] == 140
+    assert lines[0]["changed"]["lost_rows"] == 7
+    assert sorted(line["row"]["n"] for line in lines[1:] if line["table"] == "lost_rows") == [*range(-7, 0), *range(8, 141)]
+    assert sql("SELECT count(*) FROM lost_rows") == [["0"]]
+    sql("DROP TABLE lost_rows")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from conftest import STRATEGIES, api, docker, end_of_log, holders, log_since, ocean, run, sql
 from lab_hosts import eventually
+from loss import counted
 from venue_truth import Truth
 
 from lab import playbook
@@ -24,6 +25,11 @@ def _accepted(text: str) -> dict[tuple[str, ...], float]:
     lines = [json.loads(line) for line in text.splitlines() if line.endswith("}")]
     return {(one["strategy"], str(one["epoch"]), str(one["seq"])): one["t"] / 1e9 for one in lines
             if one["ev"] == "accepted" and one["strategy"] in STRATEGIES["us_east"]}
+
+
+def _journals_are_written() -> bool:
+    told = [api(host) for host in _NY4]
+    return all(one["database"]["connected"] and one["lag"]["queue_depth"] == 0 for one in told)
 
 
 def test_the_recovery_site_takes_over_a_lost_region_and_gives_it_back(regions: playbook.Run, tmp_path: Path) -> None:
@@ -54,8 +60,11 @@ def test_the_recovery_site_takes_over_a_lost_region_and_gives_it_back(regions: p
     assert {region: holders(region) for region in others} == others
 
     docker("start", *_NY4)
-    eventually("NY4 answers", lambda: [api(host) for host in _NY4], 120)
-    run("dr_failback", **_SITES)
+    eventually("NY4 answers and its journals are written", _journals_are_written, 120)
+    alone = {tuple(row) for row in sql("ny4-01", "SELECT strategy, epoch, seq FROM orders")} - there
+    found = counted(run("dr_failback", **_SITES))
+    assert found.orders == len(alone)
+    assert 0 < found.seconds <= float(told[1])
     assert holders("us_east") == dict.fromkeys(STRATEGIES["us_east"], "ny4-01")
     assert sql("ny4-01", "SHOW synchronous_standby_names")[0][0].startswith("ANY 1 (")
     log = Truth(begin)

@@ -16,7 +16,7 @@ from ansible_collections.hft.ops.plugins.modules.pg_rejoin import Outdated
 _PARAMETERS = {
     "version": 17, "cluster": "main", "port": 5432, "system_identifier": "7", "base_backup": "if_needed", "timeout_s": 1,
     "primary_host": "p1", "primary_port": 5432, "user": "r", "password": "s", "passfile": "/p", "slot": "db", "application_name": "db",
-    "sslmode": "prefer", "sslrootcert": "",
+    "sslmode": "prefer", "sslrootcert": "", "database": "hft_db",
 }
 
 
@@ -57,3 +57,28 @@ def test_a_stopped_one_on_the_same_timeline_may_follow() -> None:
 def test_what_must_not_be_wound_back_is_refused(state: str, more: dict, said: str) -> None:
     with pytest.raises(HostError, match=said):
         _outdated(**more).refuse(state)
+
+
+def test_what_is_lost_is_counted_once_it_stands_still_and_kept_before_it_is_wound_back() -> None:
+    outdated, steps = _outdated(), []
+
+    def step(name: str, answer: object = None) -> object:
+        return lambda *_given: steps.append(name) or answer
+
+    outdated.systemctl = SimpleNamespace(do=step("stop"))
+    outdated.discarded = SimpleNamespace(names={}, count=step("count"), keep=step("keep", {"transactions": 3}), learn=step("learn"))
+    outdated._rewind, outdated._serve = step("rewind", True), step("serve")
+    outdated.rejoin(Identity("7", 2, 17))
+    assert steps == ["stop", "count", "keep", "rewind", "serve", "learn", "keep"]
+    assert outdated.outcome["discarded"] == {"transactions": 3}
+
+
+@pytest.mark.parametrize(("timeline", "parting", "found"), [
+    (2, None, 0),  # on the same timeline: nothing was committed by itself
+    (1, None, None),  # a history that does not know it
+])
+def test_where_nothing_can_be_counted(timeline: int, parting: object, found: int | None) -> None:
+    outdated = _outdated(timeline=timeline, parting=lambda *_given: parting)
+    told = outdated.look_at_what_is_lost(Identity("7", 2, 17), STOPPED)
+    assert (told or {"transactions": None})["transactions"] == found
+    assert outdated.discarded is None
