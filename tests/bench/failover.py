@@ -3,9 +3,9 @@
 
 Needs a lab that `make demo` has brought up; leaves it as `make demo` does. Engines take over by themselves (`failover: automatic`); a site
 is given up by dr_failover.yml. Each figure is read from the venue's log: the last order of the lost engine to the first of the other, of
-the slowest strategy. Writes build/bench/failover.json and prints it as the last line; exit 1 when an order is lost, doubled or late, or a
-bar is missed. What a site takes with it is told when it is lost, as a bound, and counted when it is back; both are held against what the two
-databases had. Where the lost host carries the database primary too, a promotion is added: `region` shows that.
+the slowest strategy. What a site takes with it is told when it is lost, as a bound, and counted when it is back, and held against what its
+database had alone. Writes build/bench/failover.json and prints it as the last line; exit 1 when an order is lost, doubled or late, or a bar
+is missed. Where the lost host carries the database primary too, a promotion is added: `region` shows that.
 """
 
 from __future__ import annotations
