@@ -160,17 +160,13 @@ class Discarded:
         self.log = Log([], {})
         self.names: dict[File, str] = {}
         self.rows: list[str] = []
-        control = cluster.control_data(run_command)
-        self.segment_bytes = int(control.get("Bytes per WAL segment", "0")) or (16 << 20)
+        self.segment_bytes = int(cluster.control_data(run_command).get("Bytes per WAL segment", "0")) or (16 << 20)
+        self.segments = self._segments()
         self.kept_at = self._kept_at()
 
     def log_is_gone(self) -> bool:
         """Whether the server has recycled the part where the count begins."""
-        wanted = lsn(self.parting.at) // self.segment_bytes
-        segments = [int(name[8:16], 16) * ((1 << 32) // self.segment_bytes) + int(name[16:], 16)
-                    for name in self.cluster.host.names(self.cluster.wal_directory)
-                    if re.fullmatch("[0-9A-F]{24}", name) and int(name[:8], 16) == self.timeline]
-        return not segments or min(segments) > wanted
+        return not self.segments or min(self.segments) > lsn(self.parting.at) // self.segment_bytes
 
     def count(self) -> None:
         self.log = read(self._records(self.parting.at, "--rmgr", "Heap", "--rmgr", "Heap2", "--rmgr", "Transaction"))
@@ -178,10 +174,18 @@ class Discarded:
     def told(self) -> dict[str, Any]:
         return told(self.log, self.names, self.parting.at, self.kept_at, self.promoted_at)
 
+    def _segments(self) -> set[int]:
+        """Of this timeline, by their number."""
+        names = [name for name in self.cluster.host.names(self.cluster.wal_directory) if re.fullmatch("[0-9A-F]{24}", name)]
+        return {int(name[8:16], 16) * ((1 << 32) // self.segment_bytes) + int(name[16:], 16)
+                for name in names if int(name[:8], 16) == self.timeline}
+
     def _kept_at(self) -> float:
         """Of the last commit before the timelines parted, in this segment of the log or the one before; 0 where there is none."""
-        begins = lsn(self.parting.at) // self.segment_bytes * self.segment_bytes
-        for start in (max(begins - self.segment_bytes, 0), begins):
+        last = lsn(self.parting.at) // self.segment_bytes
+        # pg_waldump waits five seconds for one that is not there.
+        for segment in sorted(self.segments & {last - 1, last}):
+            start = segment * self.segment_bytes
             position = f"{start >> 32:X}/{start & 0xFFFFFFFF:X}"
             before = read(self._records(position, "--end", self.parting.at, "--rmgr", "Transaction"))
             if before.commits:
@@ -206,7 +210,7 @@ class Discarded:
     def _rows(self, cursor: Any, file: File, table: str) -> list[str]:
         numbers = [number for commit in self.log.commits for number in commit.numbers]
         # The name is the server's own, as it quotes it.
-        query = (f"SELECT to_jsonb(t)::text AS it FROM ONLY {table} AS t "  # noqa: S608
+        query = (f"SELECT to_jsonb(t.*)::text AS it FROM ONLY {table} AS t "  # noqa: S608
                  "WHERE ctid >= %s::tid AND xmin::text::bigint = ANY(%s)")
         return [f'{{"table": {json.dumps(self.names[file])}, "row": {row["it"]}}}'
                 for row in rows(cursor, query, (f"({self.log.blocks[file]},0)", numbers))]

@@ -72,8 +72,8 @@ def test_where_a_timeline_was_left_and_who_began_there(history: str, timeline: i
 
 def _discarded(tmp_path: Path, segments: tuple[str, ...] = ("000000010000000000000001",)) -> Discarded:
     def records(_run: object, _timeline: int, start: str, *options: str) -> list[str]:
-        if "--end" in options:  # the segment before is gone
-            return [] if start == "0/0" else [_RECORDS[3].replace("12:15:59", "12:15:58")]
+        if "--end" in options:
+            return {"0/0": [], "0/1000000": [_RECORDS[3].replace("12:15:59", "12:15:58")]}[start]
         return _RECORDS
 
     host = SimpleNamespace(path=Path, names=lambda _path: segments)
@@ -82,8 +82,9 @@ def _discarded(tmp_path: Path, segments: tuple[str, ...] = ("0000000100000000000
     return Discarded(cluster, None, "hft_db", 1, _PARTING, 0.0)
 
 
-def test_the_last_commit_that_both_have_is_looked_for_in_the_segment_before_too(tmp_path: Path) -> None:
-    assert _discarded(tmp_path).kept_at == _FIRST - 1
+@pytest.mark.parametrize("segments", [("000000010000000000000001",), ("000000010000000000000000", "000000010000000000000001")])
+def test_the_last_commit_that_both_have_is_looked_for_in_two_segments(tmp_path: Path, segments: tuple[str, ...]) -> None:
+    assert _discarded(tmp_path, segments).kept_at == _FIRST - 1
 
 
 @pytest.mark.parametrize(("segments", "gone"), [
