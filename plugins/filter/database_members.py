@@ -223,6 +223,10 @@ def _rejoin(answers: dict, wanted: list) -> dict:
     others = wanted or sorted((set(_of(answers, "stopped", "standby", "primary")) - {primary}) - followers)
     if primary in others:
         raise _Refused(f"database_rejoin: {primary} is the primary; name the outdated members")
+    starting = sorted(set(_of(answers, "starting")) - followers)
+    if starting and not wanted:
+        raise _Refused(f"{starting[0]}: starts and does not answer; read PostgreSQL's log. Where it waits for WAL of a primary that is "
+                       "gone, stop it (systemctl stop postgresql) and run this again: it is wound back then")
     say = f"{', '.join(others)} will follow {primary}" if others else f"every member that answers follows {primary} already"
     return {"primary": primary, "others": others, "members": [primary, *others], "say": say, "move": bool(others),
             "system_identifier": answers[primary]["system_identifier"]}

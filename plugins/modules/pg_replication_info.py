@@ -24,6 +24,12 @@ options:
     type: list
     elements: str
     default: []
+  wait_until_answering:
+    description:
+      - Wait while the server starts, and answer V(starting) when it still does. A standby may do so for ever, when it lacks WAL that only a
+        primary had that is gone.
+    type: bool
+    default: false
   wait_s:
     description: Seconds to wait at most.
     type: int
@@ -164,6 +170,7 @@ from ansible_collections.hft.ops.plugins.module_utils._postgres import (
     CLUSTER_ARGUMENTS,
     PRIMARY,
     STANDBY,
+    STARTING,
     STREAMS,
     TIMELINE,
     Cluster,
@@ -236,11 +243,14 @@ def missing(found: dict[str, Any], upstream: bool, standbys: list[str]) -> str:
     return ""
 
 
-def wait(cluster: Cluster, upstream: bool, standbys: list[str], wait_s: float) -> dict[str, Any]:
-    """The information as soon as WAL flows as asked."""
+def wait(cluster: Cluster, upstream: bool, standbys: list[str], answering: bool, wait_s: float) -> dict[str, Any]:
+    """The information as soon as all is as asked."""
     deadline = time.monotonic() + wait_s
     while True:
         found = information(cluster)
+        if answering and found["state"] == STARTING and time.monotonic() < deadline:
+            time.sleep(0.2)
+            continue
         problem = missing(found, upstream, standbys)
         if not problem:
             return found
@@ -253,6 +263,7 @@ def main() -> None:
     arguments = {
         "wait_for_upstream": {"type": "bool", "default": False},
         "wait_for_standbys": {"type": "list", "elements": "str", "default": []},
+        "wait_until_answering": {"type": "bool", "default": False},
         "wait_s": {"type": "int", "default": 60},
         **CLUSTER_ARGUMENTS,
     }
@@ -263,7 +274,7 @@ def main() -> None:
         if module.check_mode:
             found = information(cluster)
         else:
-            found = wait(cluster, given["wait_for_upstream"], given["wait_for_standbys"], given["wait_s"])
+            found = wait(cluster, given["wait_for_upstream"], given["wait_for_standbys"], given["wait_until_answering"], given["wait_s"])
         module.exit_json(changed=False, **found)
     except HostError as wrong:
         module.fail_json(msg=str(wrong))

@@ -116,6 +116,13 @@ def test_whoever_does_not_follow_the_newest_primary_rejoins() -> None:
     assert database_rejoin({"db": None, "p1": _member("stopped")})["error"].startswith("no primary answers")
 
 
+def test_one_that_starts_is_not_left_out_of_those_that_rejoin() -> None:
+    answers = _cluster(db=_member("primary", standbys=(_follower("p1"),)), p2=_member("starting"))
+    assert database_rejoin(answers)["error"].startswith("p2: starts and does not answer; ")
+    assert database_rejoin(answers, ["p1"])["others"] == ["p1"]
+    assert not database_rejoin(_cluster(p2=_member("starting")))["error"], "it follows already"
+
+
 def _versions(installed: str = "17.10", candidate: str = "17.11", library: str = "2.19.3", restart: bool = False) -> dict:
     return {"packages": {"postgresql-17": {"installed": installed, "candidate": candidate}}, "restart_needed": restart,
             "catalog": {"hft_db": "2.19.3"}, "library": library}
