@@ -198,6 +198,8 @@ class Discarded:
     def learn(self, with_rows: bool = False) -> None:
         """Names of tables, of a server that runs; with_rows: what the lost transactions wrote, as it stands there."""
         with contextlib.suppress(psycopg2.Error), self.cluster.session(self.database) as cursor:
+            # TimescaleDB may take a transaction number to read a chunk, and here nobody acknowledges its commit any more.
+            cursor.execute("SET synchronous_commit = off; SET statement_timeout = '120s'")
             own = rows(cursor, "SELECT oid::bigint AS oid FROM pg_database WHERE datname = current_database()")[0]["oid"]
             ours = [file for file in self.log.files if file[1] == own]
             found = {row["file"]: row for row in rows(cursor, _NAMES, ([file[0] for file in ours], [file[2] for file in ours]))}
