@@ -63,6 +63,7 @@ def _kill_engine(host: str) -> None:
     on(host, "systemctl kill --signal=KILL --kill-whom=all hft_system")
 
 
+_REPLAYED = "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
 _LOSSES = {
     "engine": Loss(_kill_engine, lambda _host: None),
     "host": Loss(_docker("kill"), _docker("start")),
@@ -163,11 +164,13 @@ def _site(number: int) -> tuple[Site, Truth]:
     time.sleep(2)
     for host in (_BLUE, _DATABASE):
         _docker("kill")(host)
+    # Before the move: the taker writes down what it knows of the giver's orders.
+    _until("the recovery site has replayed what it has", lambda: asked(_GREEN, _REPLAYED) == "t")
+    kept = _orders(_GREEN)
     given = json.dumps({**_SITES, "dr_id": f"bench-{begin}-{number}"})
     there = playbook.must("dr_failover", "-e", given, record="bench_dr", show=False)
     log = _since(begin)
     time.sleep(5)
-    kept = _orders(_GREEN)
     for host in (_DATABASE, _BLUE):
         _docker("start")(host)
     _until("the lost hosts answer", lambda: bool(asked(_DATABASE, "SELECT 1")) and _wrote_its_journal(_BLUE), 120)

@@ -91,6 +91,12 @@ def _back() -> bool:
     return sql("SELECT 1", "hft-db-01") == [["1"]] and status["database"]["connected"] and status["lag"]["queue_depth"] == 0
 
 
+def _has_replayed() -> bool:
+    """Of a server that was started without a sender: nothing comes, and the end of its log shows in nothing but that."""
+    at = [sql("SELECT pg_last_wal_replay_lsn(), pg_sleep(1)", _GREEN) for _ in range(2)]
+    return at[0] == at[1]
+
+
 @pytest.mark.long
 def test_what_the_lost_site_alone_had_is_counted_to_the_row_when_it_is_back(demo: dict, tmp_path: Path) -> None:
     sql("CREATE TABLE public.lost_rows (n integer)")
@@ -105,8 +111,9 @@ def test_what_the_lost_site_alone_had_is_counted_to_the_row_when_it_is_back(demo
             sql("UPDATE lost_rows SET n = -n WHERE n <= 7")
             subprocess.run(["docker", "kill", _BLUE, "hft-db-01"], check=True, capture_output=True)
             on(_GREEN, "systemctl start postgresql@17-main")
+            eventually("the recovery site has replayed what it has", _has_replayed)
+            kept = _orders(_GREEN)  # before the move: the taker writes down what it knows of the giver's orders
             bound = told(_run("dr_failover", dr_reason="lost"))
-            kept = _orders(_GREEN)
         finally:
             for host in (_BLUE, "hft-db-01"):
                 subprocess.run(["docker", "start", host], check=True, capture_output=True)
