@@ -65,7 +65,8 @@ def _kill_engine(host: str) -> None:
 
 _REPLAYED = "SELECT pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()"
 _LOSSES = {
-    "engine": Loss(_kill_engine, lambda _host: None),
+    # systemd counts starts, and would leave an engine that is lost so often off.
+    "engine": Loss(_kill_engine, lambda host: on(host, "systemctl reset-failed hft_system")),
     "host": Loss(_docker("kill"), _docker("start")),
     "freeze": Loss(_docker("pause"), _docker("unpause")),
 }
