@@ -47,6 +47,23 @@ _MANAGER = "/proc/1/status"
 _LIVE = {"isolcpus": "/sys/devices/system/cpu/isolated", "nohz_full": "/sys/devices/system/cpu/nohz_full", "systemd.cpu_affinity": _MANAGER}
 _TUNED = "/etc/tuned/bootcmdline"
 
+SPEC: dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "arguments": {
+        "type": "list", "elements": "dict", "default": [],
+        "options": {
+            "name": {"type": "str", "required": True},
+            "value": {"type": "str"},
+            "action": {"type": "str", "choices": ["replace", "add", "remove"], "default": "replace"},
+            "needs": {"type": "str"},
+        },
+    },
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "kernel_release": {"type": "str"},
+    "fallback": {"type": "bool", "default": True},
+    "retry": {"type": "bool", "default": False},
+}
+
 
 @dataclass(frozen=True)
 class Key:
@@ -144,6 +161,11 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
         "fell_back": line.fell_back,
         **reboot_result(items),
     }
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What of a result a module warns of."""
+    return [f"{item['name']}: {item['reason']}" for item in result["items"] if item["status"] == FAILED]
 
 
 def _stage_trial(params: dict[str, Any], loader: BootLoader, trial: BootTrial, impossible: str | None, plan: Plan) -> None:

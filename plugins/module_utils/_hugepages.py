@@ -14,7 +14,7 @@ from typing import Any
 
 from ansible_collections.hft.ops.plugins.module_utils._cmdline import CommandLine
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._host_guard import live_changes, refusal
+from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GUARD_SPEC, live_changes, refusal
 from ansible_collections.hft.ops.plugins.module_utils._hugetlbfs import Mounts
 from ansible_collections.hft.ops.plugins.module_utils._item import (
     APPLIED,
@@ -36,6 +36,21 @@ _HEADER = "# Managed by hft.ops.hugepages as a whole: edits are removed by the n
 _LINE = re.compile(r"^w (/sys/\S+/nr_hugepages) - - - - (\d+)$", re.MULTILINE)
 _GLOBAL = "/sys/kernel/mm/hugepages"
 _NODE = "/sys/devices/system/node/node{node}/hugepages"
+
+_SIZE = {"type": "str", "choices": ["2M", "1G"], "required": True}
+SPEC: dict[str, Any] = {
+    "pools": {"type": "list", "elements": "dict", "default": [],
+              "options": {"size": _SIZE, "count": {"type": "int", "required": True}, "node": {"type": "int"}}},
+    "allocate": {"type": "str", "choices": ["live", "boot"], "default": "live"},
+    "on_shortage": {"type": "str", "choices": ["fail", "reboot"], "default": "fail"},
+    "memory_max_percent": {"type": "int", "default": 75},
+    "mounts": {"type": "list", "elements": "dict", "default": [],
+               "options": {"path": {"type": "path", "required": True}, "size": _SIZE, "mode": {"type": "str", "default": "0755"},
+                           "group": {"type": "str"}}},
+    "fallback": {"type": "bool", "default": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "guard": HOST_GUARD_SPEC,
+}
 
 
 @dataclass(frozen=True)
@@ -105,6 +120,12 @@ def apply(params: dict[str, Any], host: Host, run_command: RunCommand, plan: Pla
         # What the command line says about a pool stands in the item of the pool.
         items += [item for item in line.items() if not item.name.startswith("hugepages") or not line.keys]
     return {"items": [item.shown() for item in items], "refused": refused, **reboot_result(items)}
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What of a result a module warns of."""
+    failed = [f"{item['name']}: {item['reason']}" for item in result["items"] if item["status"] == FAILED]
+    return [*([result["refused"]] if result["refused"] else []), *failed]
 
 
 def _wanted(params: dict[str, Any], host: Host) -> list[Pool]:

@@ -86,6 +86,7 @@ class Plan:
         self.differences: list[Difference] = []
         self._steps: list[_Step] = []
         self._follow_ups: list[Callable[[], Any]] = []
+        self._done: list[_Step] = []
         self._undone = False
 
     @property
@@ -134,20 +135,22 @@ class Plan:
             return
         if self._record is not None:
             self._record.append(self._shown())
-        done: list[_Step] = []
         try:
             for step in self._steps:
                 step.write()
-                done.append(step)
+                self._done.append(step)
             for action in self._follow_ups:
                 action()
             if verify is not None:
                 verify()
         except (HostError, OSError) as wrong:
-            raise HostError(f"{wrong}{self._undo(done)}") from wrong
+            raise HostError(f"{wrong}{self.take_back()}") from wrong
 
-    def _undo(self, done: list[_Step]) -> str:
-        """Undo in reverse order; returns what to add to the error when something could not be undone."""
+    def take_back(self) -> str:
+        """Undo what ran, in reverse order; returns what to add to the error when something could not be undone."""
+        if not self._steps:
+            return ""
+        done, self._done = self._done, []
         left = []
         for step in reversed(done):
             if step.undo is None:

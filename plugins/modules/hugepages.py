@@ -142,39 +142,19 @@ reboot_reasons:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
-from ansible_collections.hft.ops.plugins.module_utils._host_guard import HOST_GUARD_SPEC
-from ansible_collections.hft.ops.plugins.module_utils._hugepages import apply
+from ansible_collections.hft.ops.plugins.module_utils._hugepages import SPEC, apply, warnings
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 
 
 def main() -> None:
-    size = {"type": "str", "choices": ["2M", "1G"], "required": True}
-    module = AnsibleModule(
-        argument_spec={
-            "pools": {"type": "list", "elements": "dict", "default": [],
-                      "options": {"size": size, "count": {"type": "int", "required": True}, "node": {"type": "int"}}},
-            "allocate": {"type": "str", "choices": ["live", "boot"], "default": "live"},
-            "on_shortage": {"type": "str", "choices": ["fail", "reboot"], "default": "fail"},
-            "memory_max_percent": {"type": "int", "default": 75},
-            "mounts": {"type": "list", "elements": "dict", "default": [],
-                       "options": {"path": {"type": "path", "required": True}, "size": size, "mode": {"type": "str", "default": "0755"},
-                                   "group": {"type": "str"}}},
-            "fallback": {"type": "bool", "default": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "guard": HOST_GUARD_SPEC,
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     plan = Plan(module.check_mode, ChangeRecord("hugepages"))
     try:
         result = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **plan.failure())
-    if result["refused"]:
-        module.warn(result["refused"])
-    for item in result["items"]:
-        if item["status"] == "failed":
-            module.warn(f"{item['name']}: {item['reason']}")
+    for text in warnings(result):
+        module.warn(text)
     module.exit_json(**result, **plan.result())
 
 

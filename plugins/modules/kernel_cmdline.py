@@ -143,39 +143,20 @@ reboot_reasons:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hft.ops.plugins.module_utils._change_record import ChangeRecord
-from ansible_collections.hft.ops.plugins.module_utils._cmdline import apply
+from ansible_collections.hft.ops.plugins.module_utils._cmdline import SPEC, apply, warnings
 from ansible_collections.hft.ops.plugins.module_utils._host import Host, HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Plan
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "arguments": {
-                "type": "list", "elements": "dict", "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "value": {"type": "str"},
-                    "action": {"type": "str", "choices": ["replace", "add", "remove"], "default": "replace"},
-                    "needs": {"type": "str"},
-                },
-            },
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "kernel_release": {"type": "str"},
-            "fallback": {"type": "bool", "default": True},
-            "retry": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     plan = Plan(module.check_mode, ChangeRecord("kernel_cmdline"))
     try:
         result = apply(module.params, Host(), module.run_command, plan)
     except HostError as wrong:
         module.fail_json(msg=str(wrong), **plan.failure())
-    for item in result["items"]:
-        if item["status"] == "failed":
-            module.warn(f"{item['name']}: {item['reason']}")
+    for text in warnings(result):
+        module.warn(text)
     module.exit_json(**result, **plan.result())
 
 

@@ -173,7 +173,7 @@ def test_failed_write_brings_everything_back(captured, systemd, monkeypatch):
 
     # The first file goes through, the second does not, and room is back for the undo.
     monkeypatch.setattr("os.fsync", full)
-    monkeypatch.setattr(Plan, "_undo", lambda self, done, undo=Plan._undo: monkeypatch.setattr("os.fsync", real) or undo(self, done))
+    monkeypatch.setattr(Plan, "take_back", lambda self, undo=Plan.take_back: monkeypatch.setattr("os.fsync", real) or undo(self))
     with pytest.raises(HostError, match="No space left on device"):
         _apply(host, systemd, [_entry("nofile", 2)], {"a.service": {"nofile": 2}})
     assert host.everything() == before
