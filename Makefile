@@ -1,7 +1,7 @@
 # Everything a person or CI types. `make help` lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lab-up lab-down lab-regions lab-regions-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs eda quality tidy secrets bundle clean
+.PHONY: help setup demo lab-up lab-down lab-regions lab-regions-down vm-up vm-down shell conformance conformance-self test test-fast test-all bench-engine bench-db bench-cutover bench-failover bench-host bench-canary bench-monitoring bench-regions bench-first-hour figures chaos chaos-db pictures docs eda quality tidy secrets cloud bundle clean
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -10,7 +10,7 @@ PICTURES := build/pictures/venv
 DOCS   := build/docs/venv
 EDA    := build/eda/venv
 QUALITY := build/quality/venv
-SECRETS := build/secrets/venv
+AWS    := build/aws/venv
 RUN    := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" PYTHONPATH="$(CURDIR):$(CURDIR)/build/collections:$(CURDIR)/tests/bench" ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg"
 
 help:           ## this list
@@ -133,12 +133,15 @@ $(QUALITY)/.ready: tests/quality/requirements.txt
 quality: setup $(QUALITY)/.ready ## types of the plugins, the archive as Galaxy imports it, the execution environment, known vulnerabilities
 	@PYTHONPATH="$(CURDIR)/tests" $(QUALITY)/bin/python tests/quality
 
-$(SECRETS)/.ready: tests/secrets/requirements.txt
-	@mkdir -p $(@D) && tests/bootstrap $(SECRETS) $<
+$(AWS)/.ready: tests/aws/requirements.txt
+	@mkdir -p $(@D) && tests/bootstrap $(AWS) $<
 	@touch $@
 
-secrets: setup $(SECRETS)/.ready ## secrets of one inventory from ansible-vault and from an emulator of AWS
-	@$(SECRETS)/bin/python -m pytest tests/secrets -q $(if $(STAGE_JUNIT),--junit-xml="$(STAGE_JUNIT)/secrets.xml")
+secrets: setup $(AWS)/.ready ## secrets of one inventory from ansible-vault and from an emulator of AWS
+	@$(AWS)/bin/python -m pytest tests/secrets -q $(if $(STAGE_JUNIT),--junit-xml="$(STAGE_JUNIT)/secrets.xml")
+
+cloud: setup $(AWS)/.ready ## deploy/cloud on an emulator of EC2: made, made again, refused, taken away
+	@$(AWS)/bin/python -m pytest tests/cloud -q $(if $(STAGE_JUNIT),--junit-xml="$(STAGE_JUNIT)/cloud.xml")
 
 tidy: $(QUALITY)/.ready ## clang-tidy on the engine, by engine/.clang-tidy
 	@PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(QUALITY)/bin/python tests/engine/tidy.py

@@ -4,21 +4,15 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
+import emulator
 import pytest
 import yaml
-from botocore.exceptions import BotoCoreError
 
-_ROOT = Path(__file__).resolve().parents[2]
-_BIN = Path(sys.executable).parent
 _NAMES = ("engine_database_password", "timescaledb_replication_password")
 # What a template, YAML or a shell would make something else of.
 _SECRETS = dict(zip(_NAMES, ("{{ 1 + 1 }} 'x' $HOME", 'a: "b" # c')))
@@ -31,26 +25,10 @@ _PLAY = [{"hosts": "localhost", "gather_facts": False, "tasks": [{
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """Address of the emulator, with the secrets in it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = subprocess.Popen([_BIN / "moto_server", "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    client = boto3.client("secretsmanager", endpoint_url=url, region_name="us-east-1", aws_access_key_id="k", aws_secret_access_key="s")
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            client.list_secrets()
-            break
-        except BotoCoreError:
-            assert time.monotonic() < deadline, "the emulator does not answer"
-            time.sleep(0.2)
-    for name, value in _SECRETS.items():
-        client.create_secret(Name=f"hft/production/{name}", SecretString=value)
-    yield url
-    process.terminate()
-    process.wait()
+    with emulator.serving() as url:
+        for name, value in _SECRETS.items():
+            emulator.client("secretsmanager", url).create_secret(Name=f"hft/production/{name}", SecretString=value)
+        yield url
 
 
 def _run(folder: Path, store: dict[str, object] | None, *more: str) -> tuple[subprocess.CompletedProcess[str], dict[str, str]]:
@@ -58,17 +36,15 @@ def _run(folder: Path, store: dict[str, object] | None, *more: str) -> tuple[sub
     told = folder / "told.json"
     (folder / "play.yml").write_text(yaml.safe_dump(_PLAY))
     variables = {"told": str(told), "ansible_python_interpreter": sys.executable, **({"secrets_store": store} if store else {})}
-    env = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "AWS_", "PYTHON"))}
-    collections = f"{_ROOT / 'build' / 'collections'}:{next((_ROOT / '.venv' / 'lib').glob('python3*')) / 'site-packages'}"
-    argv = ["ansible-playbook", "-vvv", "-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *more, "play.yml"]
-    done = subprocess.run([_BIN / argv[0], *argv[1:]], cwd=folder, env={**env, "ANSIBLE_COLLECTIONS_PATH": collections},
-                          capture_output=True, text=True)
+    argv = ["-vvv", "-i", "localhost,", "-c", "local", "-e", json.dumps(variables), *more, "play.yml"]
+    done = emulator.ansible("ansible-playbook", *argv, cwd=folder)
     return done, json.loads(told.read_text()) if told.exists() else {}
 
 
 def _store(aws: str, prefix: str = "hft/production/") -> dict[str, object]:
     return {"kind": "aws", "prefix": prefix,
-            "options": {"region": "us-east-1", "endpoint_url": aws, "access_key": "k", "secret_key": "s"}}
+            "options": {"region": emulator.REGION, "endpoint_url": aws, "access_key": emulator.ACCESS_KEY,
+                        "secret_key": emulator.SECRET_KEY}}
 
 
 def test_secrets_of_aws_are_values_and_nobody_prints_them(aws: str, tmp_path: Path) -> None:
@@ -82,8 +58,8 @@ def test_the_default_is_a_file_that_ansible_vault_encrypted(tmp_path: Path) -> N
     (tmp_path / "password").write_text("a password of the vault\n")
     plain = {f"vault_{name}": value for name, value in zip(_NAMES, ("one $HOME 'x'", 'a: "b" # c'))}
     (tmp_path / "secrets.yml").write_text(yaml.safe_dump(plain))
-    subprocess.run([_BIN / "ansible-vault", "encrypt", "--vault-password-file", "password", "secrets.yml"], cwd=tmp_path, check=True,
-                   capture_output=True)
+    subprocess.run([emulator.BIN / "ansible-vault", "encrypt", "--vault-password-file", "password", "secrets.yml"], cwd=tmp_path,
+                   check=True, capture_output=True)
     assert "one $HOME" not in (tmp_path / "secrets.yml").read_text()
     done, told = _run(tmp_path, None, "-e", "@secrets.yml", "--vault-password-file", "password")
     assert done.returncode == 0, done.stdout + done.stderr
