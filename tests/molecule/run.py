@@ -19,7 +19,7 @@ from stage_runner import junit
 _ROOT = Path(__file__).resolve().parents[2]
 _OUT = Path(os.environ.get("STAGE_JUNIT", _ROOT / "build" / "junit" / "molecule"))
 # Minutes of their own, for what changes seldom.
-_LONG = {"backup", "firewall", "patroni"}
+_LONG = {"backup", "firewall", "patroni", "redis"}
 _RECORDS = _ROOT / "build" / "record" / "molecule"
 
 
