@@ -80,7 +80,10 @@ void LeaseKeeper::tick() {
     for (std::size_t i = 0; i < entries_.size(); ++i) {
         Entry& entry = entries_[i];
         if (!present(entry)) continue;
-        if (entry.machine.held() && core_.view(i).stale.load()) lose(entry, i, "the venue refused " + epoch_text(entry.machine.epoch()));
+        // Of an earlier epoch it may come when the row has told the same long ago, and the next epoch is ours already.
+        if (entry.machine.held() && core_.view(i).refused_epoch.load() == entry.machine.epoch()) {
+            lose(entry, i, "the venue refused " + epoch_text(entry.machine.epoch()));
+        }
         const bool was_held = entry.machine.held();
         if (session != 0 && store_.session() == session_) {
             if (was_held && moves) {

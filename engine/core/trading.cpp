@@ -319,7 +319,7 @@ void TradingCore::on_rejected(const Rejected& message) noexcept {
     if (message.reason == RejectReason::stale_epoch || message.reason == RejectReason::foreign_incarnation) {
         if (message.epoch == slot->epoch) {
             slot->active = false;
-            put(slot->view.stale, true);
+            put(slot->view.refused_epoch, message.epoch);
         }
     }
     OpenOrder* order = slot->orders.find(message.seq, message.epoch);
@@ -478,7 +478,6 @@ void TradingCore::take(Slot& slot, const Command& command) noexcept {
     slot.active = false;
     slot.shuts_out = false;
     slot.frozen = false;
-    put(slot.view.stale, false);
     if (!command.keep_position) {
         slot.book.restore(command.position);
         slot.risk.grant(command.budget);
@@ -683,7 +682,7 @@ void TradingCore::load(Slot& slot) noexcept {
     live_[live_count_++] = &slot;
     StrategyView& view = slot.view;
     put(view.right_until, Nanos{0});
-    put(view.stale, false);
+    put(view.refused_epoch, std::uint64_t{0});
     put(view.killed, false);
     put(view.fence, FenceState::none);
     put(view.fence_epoch, std::uint64_t{0});

@@ -115,7 +115,7 @@ struct StrategyView {
     std::atomic<FenceState> fence{FenceState::none};
     std::atomic<std::uint64_t> fence_epoch{0};  // what fence answers
     std::atomic<std::uint64_t> fence_highest{0};
-    std::atomic<bool> stale{false};  // the venue refused us for our epoch
+    std::atomic<std::uint64_t> refused_epoch{0};  // the last one of ours that the venue refused an order for
     // Orders that the venue accepted, by its own clock: when the first under the newest epoch, when the last.
     std::atomic<std::uint64_t> accepted_epoch{0};
     std::atomic<Nanos> accepted_first{0};

@@ -92,6 +92,22 @@ TEST_F(StrategyLease, TheBudgetMovesWithATransfer) {
     EXPECT_TRUE(bounded(*green_, 5));
 }
 
+TEST_F(StrategyLease, OnlyARefusalOfItsOwnEpochEndsALease) {
+    ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);
+    const std::uint64_t epoch = blue_->view().epoch.load();
+    const auto beats = [&] {
+        const std::lock_guard lock(rows_.mutex);
+        return rows_.rows["mm"].row.beat;
+    };
+    // An answer to what was sent before the engine stood still, read after it has been given the next epoch.
+    blue_->core().view(0).refused_epoch.store(epoch - 1);
+    const auto before = beats();
+    ASSERT_TRUE(eventually([&] { return beats() > before + 2; }));
+    EXPECT_TRUE(blue_->keeper().primary());
+    blue_->core().view(0).refused_epoch.store(epoch);
+    EXPECT_TRUE(eventually([&] { return !blue_->keeper().primary(); }));
+}
+
 TEST_F(StrategyLease, AStrategyComesWithoutALeaseGetsOneAndLeaves) {
     blue_->start_trading();
     ASSERT_EQ(blue_->keeper().become_primary().outcome, RoleOutcome::done);

@@ -307,7 +307,7 @@ TEST(Trading, AStaleEpochAtTheVenueStopsAtOnce) {
     t.turn();
     t.tick();
     EXPECT_EQ(t.gateway.orders.size(), 2U);
-    EXPECT_TRUE(t.core->view(0).stale.load());
+    EXPECT_EQ(t.core->view(0).refused_epoch.load(), 5U);
 }
 
 TEST(Trading, ALostVenueLeavesOrdersUnknownAndNeedsANewFence) {
