@@ -21,10 +21,13 @@ Played = tuple[PlayedEngine, EngineApi]
 Run = Callable[..., dict[str, Any]]
 
 
-def _press(played: Played, **more: Any) -> subprocess.CompletedProcess[str]:
+def _run(arguments: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """As the host does it: by standard input, with nothing but the interpreter's own library."""
-    text = program({"reason": "prices are wrong", "port": str(played[1].port), **more})
-    return subprocess.run([sys.executable, "-I", "-"], input=text, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-I", "-"], input=program(arguments), capture_output=True, text=True, check=False)
+
+
+def _press(played: Played, **more: Any) -> subprocess.CompletedProcess[str]:
+    return _run({"reason": "prices are wrong", "port": str(played[1].port), **more})
 
 
 @pytest.mark.parametrize("scope", ["", "mm"])
@@ -45,7 +48,7 @@ def test_the_switch_of_another_strategy_is_no_latch_of_this_one(played: Played) 
 
 
 def test_nobody_there_is_told_by_its_exit_code() -> None:
-    done = subprocess.run([sys.executable, "-I", "-"], input=program({"reason": "r", "port": 1}), capture_output=True, text=True)
+    done = _run({"reason": "r", "port": 1})
     assert (done.returncode, done.stdout) == (1, "")
 
 
