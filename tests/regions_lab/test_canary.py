@@ -25,7 +25,9 @@ def test_a_canary_takes_what_ny4_trades_and_gives_it_back(regions: playbook.Run,
     assert all(one["trading"] for one in status["strategies"])
     assert api("ny4-02")["version"] == before  # the engine beside it stays what it was
 
-    said = run("canary", engine_build_source=next_release, canary_back="the trial is over", **_NY4)
+    asked = {"engine_build_source": next_release, "canary_back": "the trial is over", **_NY4}
+    assert "name it: -e canary_back_to=ENGINE" in run("canary", fails=True, **asked)
+    said = run("canary", canary_back_to=PRIMARIES["us_east"], **asked)
     assert "everything was moved back" in said
     assert holders("us_east") == dict.fromkeys(STRATEGIES["us_east"], PRIMARIES["us_east"])
     assert {region: holders(region) for region in others} == others
