@@ -13,9 +13,9 @@ from lab.vm import disk
 from lab.vm.guest import Guest
 
 
-def up(name: str, progress: Progress) -> None:
-    with progress.phase("disk", "disk of the virtual host"):
-        folder = disk.build()
+def up(name: str, loader: str, progress: Progress) -> None:
+    with progress.phase("disk", f"disk of the virtual host, booted by {loader}"):
+        folder = disk.build(loader)
     guest = Guest(name, folder)
     with progress.phase("boot", f"virtual host {name}"):
         guest.start()
@@ -26,11 +26,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="lab.vm", description=__doc__)
     parser.add_argument("verb", choices=("up", "down", "ssh"))
     parser.add_argument("name", nargs="?", default="hand", help="of the guest, so that several can run; default hand")
+    parser.add_argument("--loader", default="grub", choices=disk.LOADERS, help="boot loader of a guest that is started")
     args = parser.parse_args()
     try:
         guest = Guest(args.name, disk.path())
         if args.verb == "up":
-            up(args.name, Progress())
+            up(args.name, args.loader, Progress())
         elif args.verb == "down":
             guest.stop()
         else:

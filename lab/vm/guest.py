@@ -40,6 +40,7 @@ class Guest:
 
     def __init__(self, name: str, folder: Path, *, overlay: bool = True) -> None:
         self.name = name
+        self._folder = folder
         self._disk = folder / "disk.raw"
         self._kernel = folder / "vmlinuz"
         self._overlay = overlay
@@ -68,6 +69,11 @@ class Guest:
         return None
 
     @property
+    def _firmware(self) -> Path:
+        """UEFI, where the disk asks for it; else a BIOS."""
+        return self._folder / "firmware.fd"
+
+    @property
     def inventory(self) -> Path:
         return self.state / "inventory.yml"
 
@@ -82,6 +88,8 @@ class Guest:
         if self._overlay:
             disk, form = self.state / "overlay.qcow2", "qcow2"
             run("qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(self._disk), str(disk), fix="install qemu-utils")
+        if self._firmware.exists():
+            shutil.copy(self._folder / "variables.fd", self.state)
         port = _free_port()
         (self.state / "port").write_text(f"{port}\n")
         ssh_keys.pin({NAME: f"[127.0.0.1]:{port}"})
@@ -144,10 +152,12 @@ class Guest:
         memory = [word for node in (0, 1) for word in (
             "-object", f"memory-backend-ram,id=memory{node},size=2G",
             "-numa", f"node,nodeid={node},cpus={2 * node}-{2 * node + 1},memdev=memory{node}")]
+        flash = [word for drive in (f"unit=0,readonly=on,file={self._firmware}", "unit=1,file=variables.fd")
+                 for word in ("-drive", f"if=pflash,format=raw,{drive}")] if self._firmware.exists() else []
         return [
             "qemu-system-x86_64", "-name", self.name, "-nodefaults", "-display", "none",
             "-accel", accel, "-cpu", _PROCESSORS[accel], "-M", "q35",
-            "-smp", "4,sockets=2,cores=1,threads=2", "-m", "4G", *memory,
+            "-smp", "4,sockets=2,cores=1,threads=2", "-m", "4G", *memory, *flash,
             "-drive", f"if=none,id=disk,file={disk},format={form},cache=unsafe,discard=unmap",
             "-device", "virtio-blk-pci,drive=disk,bootindex=1",
             "-netdev", f"user,id=control,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=control,romfile=",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One virtual host on the stock kernel, shared by the tests of this folder in their order; its disk is clean at the start."""
+"""One virtual host on the stock kernel, shared by the tests of a boot loader in their order; its disk is clean at the start."""
 
 from __future__ import annotations
 
@@ -46,13 +46,14 @@ class Machine:
         return json.loads((_REPORTS / "hft-vm-01.json").read_text())
 
     def boots(self) -> list[str]:
-        """Kernels that GRUB loaded since the guest was powered on."""
-        return re.findall(r"Loading Linux (\S+)", (self.guest.state / "serial.log").read_text(errors="replace"))
+        """Kernels that were started since the guest was powered on, as GRUB tells, or where nobody does the kernel itself."""
+        return re.findall(r"(?:Loading Linux|\] Linux version) (\S+)", (self.guest.state / "serial.log").read_text(errors="replace"))
 
 
 @pytest.fixture(scope="session")
-def machine() -> Iterator[Machine]:
+def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """Booted by GRUB, where the tests do not ask for another boot loader by a parameter."""
     for old in Path(_REPORTS).glob("*"):
         old.unlink()
-    with Guest("test", disk.build()) as guest:
+    with Guest("test", disk.build(getattr(request, "param", "grub"))) as guest:
         yield Machine(guest)
