@@ -140,9 +140,8 @@ class Guest:
     def _ended_within(self, timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            if self._process is not None:
-                self._process.poll()  # a child that nobody asks for stays a zombie, and keeps its name
-            if self.pid is None:
+            # A child is a zombie until it is asked for, and has lost its name some time before it is one.
+            if self.pid is None if self._process is None else self._process.poll() is not None:
                 return True
             time.sleep(0.2)
         return False
