@@ -21,7 +21,6 @@ from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 
 # An engine that does not answer by then is the module's to wait for.
 _TIMEOUT_S = 1.0
-_OPTIONS = ("api_url", "api_token", "api_ca", "api_certificate", "address", "port")
 _PROGRAM = """\
 import json, sys, types
 host = types.ModuleType("host")
@@ -69,10 +68,9 @@ class ActionModule(ActionBase):
 
 def program(arguments: dict[str, Any]) -> str:
     """What the host's interpreter runs. HostError: the arguments are not fit for it, as the module will tell."""
-    given = {"address": "127.0.0.1", "port": 8080, "strategy": "", **dict.fromkeys(_OPTIONS[:4])}
-    given.update({name: arguments[name] for name in (*_OPTIONS, "reason", "strategy") if arguments.get(name) is not None})
-    if not isinstance(given.get("reason"), str) or not 1 <= len(given["reason"]) <= 200 or "\n" in given["reason"]:
-        raise HostError("reason")
+    given = {"reason": None, "strategy": "", **{name: option.get("default") for name, option in _engine_api.ENGINE_SPEC.items()}}
+    given.update({name: arguments[name] for name in given if arguments.get(name) is not None})
+    _engine_api.check_reason(given["reason"])
     given["port"] = int(given["port"])
     return _PROGRAM.format(host=HostError.__module__, source=Path(_engine_api.__file__).read_text(encoding="utf-8"),
                            given=json.dumps(given, default=str), timeout_s=_TIMEOUT_S)

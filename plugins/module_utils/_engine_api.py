@@ -18,6 +18,7 @@ from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 _ORDERS = re.compile(r'^trading_orders_total\{strategy="([^"]+)",status="([^"]+)"\} (\S+)', re.MULTILINE)
 _REFUSALS = re.compile(r'^risk_check_failures_total\{check="([^"]+)"\} (\S+)', re.MULTILINE)
 _ROUND_TRIPS = re.compile(r'^venue_round_trip_seconds\{venue="([^"]+)"\} (\S+)', re.MULTILINE)
+_MAX_REASON = 200
 
 
 class EngineUnreachable(HostError):
@@ -46,6 +47,12 @@ ENGINE_SPEC: dict[str, Any] = {
     "address": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int", "default": 8080},
 }
+
+
+def check_reason(reason: object) -> None:
+    """HostError for what the engine takes as no reason; nothing is asked of it then."""
+    if not isinstance(reason, str) or not 1 <= len(reason) <= _MAX_REASON or "\n" in reason:
+        raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(str(reason))}")
 
 
 def engine_api(params: dict[str, Any], address: str = "", port: int = 0) -> EngineApi:

@@ -211,8 +211,7 @@ class Discarded:
 
     def _rows(self, cursor: Any, file: File, table: str) -> list[str]:
         numbers = [number for commit in self.log.commits for number in commit.numbers]
-        # The name is the server's own, as it quotes it.
-        query = (f"SELECT to_jsonb(t.*)::text AS it FROM ONLY {table} AS t "  # noqa: S608
+        query = (f"SELECT to_jsonb(t.*)::text AS it FROM ONLY {table} AS t "  # noqa: S608 - the server's own name, as it quotes it
                  "WHERE ctid >= %s::tid AND xmin::text::bigint = ANY(%s)")
         return [f'{{"table": {json.dumps(self.names[file])}, "row": {row["it"]}}}'
                 for row in rows(cursor, query, (f"({self.log.blocks[file]},0)", numbers))]

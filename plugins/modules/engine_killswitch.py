@@ -69,11 +69,9 @@ import contextlib
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, check_reason, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
-
-_MAX_REASON = 200
 
 
 def main() -> None:
@@ -90,8 +88,7 @@ def main() -> None:
     plan = Plan(module.check_mode)
     given = module.params
     try:
-        if not 1 <= len(given["reason"]) <= _MAX_REASON or "\n" in given["reason"]:
-            raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(given['reason'])}")
+        check_reason(given["reason"])
         if given["state"] == "fenced" and not given["strategy"]:
             raise HostError("fenced: strategy is missing; a fence names one")
         api = engine_api(given)

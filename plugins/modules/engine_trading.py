@@ -96,13 +96,12 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, engine_api
+from ansible_collections.hft.ops.plugins.module_utils._engine_api import ENGINE_SPEC, EngineApi, EngineRefused, check_reason, engine_api
 from ansible_collections.hft.ops.plugins.module_utils._engine_status import chosen, held, hindrances, killed, orders, trading
 from ansible_collections.hft.ops.plugins.module_utils._host import HostError
 from ansible_collections.hft.ops.plugins.module_utils._plan import Difference, Plan
 
 _PAUSE_S = 0.2
-_MAX_REASON = 200
 _MAX_WAIT_S = 60  # the engine's own bound of one flatten request
 
 
@@ -178,8 +177,7 @@ class Trading:
         self._run(self._prove_stopped)
 
     def _flatten(self) -> None:
-        if not 1 <= len(self.reason) <= _MAX_REASON or "\n" in self.reason:
-            raise HostError(f"reason: expected one line of 1 to {_MAX_REASON} characters, found {len(self.reason)}")
+        check_reason(self.reason)
         for one in self._chosen(self.before)["strategies"] if self.named else []:
             if one["id"] not in held(self.before):
                 raise HostError(f"engine {self.name}: does not hold {one['id']}, so cannot close its position; it is held by "
